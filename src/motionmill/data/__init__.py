@@ -1,0 +1,1 @@
+"""Clips -> captioned, leak-free training shards."""

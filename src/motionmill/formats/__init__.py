@@ -1,0 +1,1 @@
+"""Motion <-> files: one file a format, chosen by suffix in files.py."""

@@ -1,0 +1,1 @@
+"""Text -> tokens: the LLaMA-style autoregressive generator."""

@@ -1,0 +1,1 @@
+"""What a motion is: skeleton, rotations, clip, features, retargeting, physics, clean-up, body."""

@@ -1,0 +1,205 @@
+"""Features: Motion <-> the 272 numbers a frame that the models see.
+
+Shapes: T frames, J = 22 joints, F = 272. Per frame, at 30 fps:
+    0:2      root velocity (x, z), metres a frame, in the heading frame of the previous frame
+    2:8      heading change since the previous frame, as 6D
+    8:74     22 joint positions, heading and root x, z removed, height over the clip's lowest joint, metres
+    74:140   difference of 8:74 to the previous frame
+    140:272  22 parent-relative rotations as 6D, the root's without heading
+Source: MotionMillion's 272-dimensional representation. Two ways out: `to_joints` (positions, as the reference recovers
+them) and `to_motion` (rotations on a skeleton of ours, no inverse kinematics).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from motionmill.motion.motion import Motion
+from motionmill.motion.rotations import heading, matrix_from_6d, matrix_to_6d, yaw_matrix
+from motionmill.motion.skeleton import Skeleton, adult_skeleton, mirror_permutation
+
+NUM_FEATURES: Final = 272
+FEATURES_FPS: Final = 30.0
+ROOT_VELOCITY: Final = slice(0, 2)
+HEADING: Final = slice(2, 8)
+POSITIONS: Final = slice(8, 74)
+VELOCITIES: Final = slice(74, 140)
+ROTATIONS: Final = slice(140, 272)
+BLOCKS: Final = (ROOT_VELOCITY, HEADING, POSITIONS, VELOCITIES, ROTATIONS)
+_NUM_JOINTS: Final = 22
+
+
+def from_motion(motion: Motion) -> Tensor:
+    """A Motion -> (T, 272) features at 30 fps, in the motion's precision.
+
+    Raises:
+        ValueError: the skeleton is not SMPL-22.
+    """
+    if motion.skeleton.num_joints != _NUM_JOINTS:
+        raise ValueError(
+            f"features need the 22 SMPL joints; this skeleton has {motion.skeleton.num_joints}: retarget"
+        )
+    motion = motion.resample(FEATURES_FPS).face_forward()
+    return from_joints(motion.joints(), motion.rotations)
+
+
+def from_joints(joints: Tensor, rotations: Tensor) -> Tensor:
+    """Joint positions and rotations -> features.
+
+    Args:
+        joints: (T, 22, 3) world positions, metres, 30 fps; the clip should face +Z in frame 0.
+        rotations: (T, 22, 3, 3) parent-relative rotations, the root's in the world.
+
+    Returns:
+        (T, 272).
+    """
+    positions = joints - torch.stack((joints[0, 0, 0], joints[..., 1].min(), joints[0, 0, 2]))
+    angle = heading(rotations[:, 0])
+    unturn = yaw_matrix(-angle)  # A_t
+    previous = torch.cat((unturn[:1], unturn[:-1]))
+    step = torch.diff(positions[:, 0], dim=0, prepend=positions[:1, 0])
+    root_velocity = torch.einsum("tij,tj->ti", previous, step)[:, [0, 2]]
+    turn = yaw_matrix(-torch.diff(angle, prepend=angle[:1]))
+
+    centred = positions - positions[:, :1] * positions.new_tensor([1.0, 0.0, 1.0])
+    local = torch.einsum("tij,tkj->tki", unturn, centred)
+    velocity = torch.diff(local, dim=0, prepend=local[:1])
+    unturned = torch.cat(((unturn @ rotations[:, 0])[:, None], rotations[:, 1:]), dim=1)
+    return torch.cat(
+        (
+            root_velocity,
+            matrix_to_6d(turn),
+            local.flatten(1),
+            velocity.flatten(1),
+            matrix_to_6d(unturned).flatten(1),
+        ),
+        dim=1,
+    )
+
+
+def to_joints(features: Tensor) -> Tensor:
+    """Position route: (..., T, 272) features -> (..., T, 22, 3) world joints, metres; exact also for noisy 6D."""
+    unturn = recover_headings(features)
+    local = features[..., POSITIONS].unflatten(-1, (_NUM_JOINTS, 3))
+    joints = torch.einsum("...tji,...tkj->...tki", unturn, local)
+    return joints + recover_root(features, unturn).unsqueeze(-2)
+
+
+def to_rotations(features: Tensor) -> tuple[Tensor, Tensor]:
+    """Rotation route as the reference recovers it.
+
+    Returns:
+        (..., T, 22, 3, 3) parent-relative rotations, the root's in the world, and (..., T, 3) pelvis positions in
+        metres, height over the clip's lowest joint.
+    """
+    unturn = recover_headings(features)
+    rotations = matrix_from_6d(features[..., ROTATIONS].unflatten(-1, (_NUM_JOINTS, 6)))
+    root_rotation = unturn.transpose(-1, -2) @ rotations[..., 0, :, :]
+    root = recover_root(features, unturn)
+    height = features[..., POSITIONS.start + 1]
+    root = torch.stack((root[..., 0], height, root[..., 2]), dim=-1)
+    return torch.cat((root_rotation.unsqueeze(-3), rotations[..., 1:, :, :]), dim=-3), root
+
+
+def to_motion(features: Tensor, skeleton: Skeleton | None = None, *, name: str = "") -> Motion:
+    """Rotation route on a skeleton of ours: (T, 272) features -> Motion at 30 fps.
+
+    The heading is a pure yaw (decoded features never tilt the world), the root path is scaled by leg length when the
+    features were made on another body, and the lowest joint of the clip stands where a foot joint stands.
+    """
+    skeleton = skeleton or adult_skeleton()
+    increments = matrix_from_6d(features[..., HEADING])
+    unturn = yaw_matrix(torch.cumsum(heading(increments), dim=-1))
+    rotations = matrix_from_6d(features[..., ROTATIONS].unflatten(-1, (_NUM_JOINTS, 6))).clone()
+    rotations[..., 0, :, :] = unturn.transpose(-1, -2) @ rotations[..., 0, :, :]
+    root = recover_root(features, unturn)
+    height = features[..., POSITIONS.start + 1]
+    scale = skeleton.leg_length / leg_length(features)
+    root = torch.stack((root[..., 0], height, root[..., 2]), dim=-1) * scale
+    root = root + root.new_tensor([0.0, skeleton.foot_joint_height, 0.0])
+    return Motion(rotations, root, FEATURES_FPS, skeleton, name)
+
+
+def leg_length(features: Tensor) -> Tensor:
+    """Thigh plus shin of the body that the positions show, median over frames, metres: (..., T, 272) -> ()."""
+    local = features[..., POSITIONS].unflatten(-1, (_NUM_JOINTS, 3))
+    bones = local[..., [4, 7, 5, 8], :] - local[..., [1, 4, 2, 5], :]
+    return bones.norm(dim=-1).sum(-1).median() / 2
+
+
+def recover_headings(features: Tensor) -> Tensor:
+    """(..., T, 272) -> (..., T, 3, 3): A_t, the product D_t ... D_1 D_0 of the heading changes."""
+    product = matrix_from_6d(features[..., HEADING])
+    frames = product.shape[-3]
+    reach = 1
+    while (
+        reach < frames
+    ):  # inclusive scan in log2(T) steps: after it, entry t covers frames t - 2 reach + 1 .. t
+        scanned = product[..., reach:, :, :] @ product[..., :-reach, :, :]
+        product = torch.cat((product[..., :reach, :, :], scanned), dim=-3)
+        reach *= 2
+    return product
+
+
+def recover_root(features: Tensor, unturn: Tensor) -> Tensor:
+    """Root path on the floor: (..., T, 272) and A_t (..., T, 3, 3) -> (..., T, 3) metres, y = 0."""
+    x, z = features[..., ROOT_VELOCITY].unbind(-1)
+    velocity = torch.stack((x, torch.zeros_like(x), z), dim=-1)
+    turned = torch.einsum("...tji,...tj->...ti", unturn[..., :-1, :, :], velocity[..., 1:, :])
+    path = torch.cumsum(torch.cat((velocity[..., :1, :], turned), dim=-2), dim=-2)
+    return path * path.new_tensor([1.0, 0.0, 1.0])
+
+
+def mirror(features: Tensor) -> Tensor:
+    """Left and right exchanged: a signed permutation of (..., 272)."""
+    order = list(mirror_permutation())
+    flip = features.new_tensor([-1.0, 1.0, 1.0])
+    flip_6d = features.new_tensor([1.0, -1.0, -1.0, -1.0, 1.0, 1.0])
+    positions = features[..., POSITIONS].unflatten(-1, (_NUM_JOINTS, 3))[..., order, :] * flip
+    velocities = features[..., VELOCITIES].unflatten(-1, (_NUM_JOINTS, 3))[..., order, :] * flip
+    rotations = features[..., ROTATIONS].unflatten(-1, (_NUM_JOINTS, 6))[..., order, :] * flip_6d
+    return torch.cat(
+        (
+            features[..., ROOT_VELOCITY] * features.new_tensor([-1.0, 1.0]),
+            features[..., HEADING] * flip_6d,
+            positions.flatten(-2),
+            velocities.flatten(-2),
+            rotations.flatten(-2),
+        ),
+        dim=-1,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Normalizer:
+    """Features <-> zero-mean features of about unit scale.
+
+    Attributes:
+        mean: (272,) float64.
+        std: (272,) float64, equal inside each of the five blocks.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    @classmethod
+    def fit(cls, mean: Tensor, std: Tensor) -> Normalizer:
+        """From the mean and standard deviation of each number: a block's std is the mean over the block."""
+        blocks = [std[block].mean().expand(block.stop - block.start) for block in BLOCKS]
+        return cls(mean.double(), torch.cat(blocks).double())
+
+    def normalize(self, features: Tensor) -> Tensor:
+        """(..., 272) -> (..., 272) float32, computed in float64 as the reference does."""
+        return (
+            (features.double() - self.mean.to(features.device)) / self.std.to(features.device)
+        ).float()
+
+    def denormalize(self, normalized: Tensor) -> Tensor:
+        """(..., 272) -> (..., 272) float64."""
+        return normalized.double() * self.std.to(normalized.device) + self.mean.to(
+            normalized.device
+        )

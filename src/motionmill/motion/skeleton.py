@@ -1,0 +1,176 @@
+"""Skeleton: joint names, parents and rest offsets -> world joint positions by forward kinematics.
+
+Shapes: T frames, J joints. World: Y up, right-handed, metres; a person in the rest pose faces +Z with the left on +X.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+SMPL_22_NAMES = (
+    "pelvis", "left_hip", "right_hip", "spine1", "left_knee", "right_knee", "spine2", "left_ankle",
+    "right_ankle", "spine3", "left_foot", "right_foot", "neck", "left_collar", "right_collar", "head",
+    "left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist",
+)  # fmt: skip
+SMPL_22_PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19)
+
+# Our own proportions of a 1.70 m adult in T-pose (metres, from the parent joint): hip joints at 52 % of the height,
+# the foot joint is the ball of the foot. Not derived from any body model.
+_ADULT_OFFSETS = (
+    (0.0, 0.0, 0.0),
+    (0.085, -0.070, 0.0),
+    (-0.085, -0.070, 0.0),
+    (0.0, 0.105, -0.010),
+    (0.0, -0.395, 0.0),
+    (0.0, -0.395, 0.0),
+    (0.0, 0.125, 0.0),
+    (0.0, -0.400, -0.010),
+    (0.0, -0.400, -0.010),
+    (0.0, 0.070, 0.005),
+    (0.0, -0.055, 0.135),
+    (0.0, -0.055, 0.135),
+    (0.0, 0.205, -0.015),
+    (0.070, 0.120, -0.010),
+    (-0.070, 0.120, -0.010),
+    (0.0, 0.085, 0.030),
+    (0.115, 0.0, -0.005),
+    (-0.115, 0.0, -0.005),
+    (0.270, 0.0, 0.0),
+    (-0.270, 0.0, 0.0),
+    (0.250, 0.0, 0.0),
+    (-0.250, 0.0, 0.0),
+)
+_ADULT_FOOT_JOINT_HEIGHT = 0.020
+
+
+@dataclass(frozen=True, eq=False)
+class Skeleton:
+    """A tree of joints with a rest pose.
+
+    Attributes:
+        names: one name a joint, parents before children.
+        parents: index of each joint's parent, -1 for the root.
+        offsets: (J, 3) rest position of each joint relative to its parent, metres; the root's is zero.
+        foot_joint_height: height of the lowest joint over the soles when standing in the rest pose, metres.
+    """
+
+    names: tuple[str, ...]
+    parents: tuple[int, ...]
+    offsets: Tensor
+    foot_joint_height: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not len(self.names) == len(self.parents) == len(self.offsets):
+            raise ValueError(
+                f"skeleton: {len(self.names)} names, {len(self.parents)} parents and {len(self.offsets)} offsets; "
+                "expected the same number of each"
+            )
+        if any(parent >= child for child, parent in enumerate(self.parents)):
+            raise ValueError("skeleton: a parent must come before its children")
+
+    @property
+    def num_joints(self) -> int:
+        return len(self.names)
+
+    def index(self, name: str) -> int:
+        """Index of a joint. Raises ValueError for an unknown name."""
+        if name not in self.names:
+            raise ValueError(f"no joint {name!r} in the skeleton; it has {', '.join(self.names)}")
+        return self.names.index(name)
+
+    @functools.cached_property
+    def rest_joints(self) -> Tensor:
+        """(J, 3) joint positions in the rest pose with the root at the origin, metres."""
+        positions: list[Tensor] = []
+        for parent, offset in zip(self.parents, self.offsets, strict=True):
+            positions.append(offset if parent < 0 else positions[parent] + offset)
+        return torch.stack(positions)
+
+    @functools.cached_property
+    def standing_root_height(self) -> float:
+        """Height of the root over the soles in the rest pose, metres."""
+        return float(-self.rest_joints[:, 1].min()) + self.foot_joint_height
+
+    @functools.cached_property
+    def leg_length(self) -> float:
+        """Length of thigh plus shin, mean of both sides, metres: the unit by which root paths are scaled."""
+        indices = [
+            self.index(name) for name in ("left_knee", "left_ankle", "right_knee", "right_ankle")
+        ]
+        return float(self.offsets[indices].norm(dim=-1).sum()) / 2
+
+    def forward_kinematics(self, rotations: Tensor, root: Tensor) -> tuple[Tensor, Tensor]:
+        """Local rotations and root path to the world.
+
+        Args:
+            rotations: (..., J, 3, 3) parent-relative rotation matrices.
+            root: (..., 3) world position of the root joint, metres.
+
+        Returns:
+            (..., J, 3) world joint positions in metres and (..., J, 3, 3) world rotations.
+        """
+        offsets = self.offsets.to(rotations)
+        world_rotations: list[Tensor] = []
+        positions: list[Tensor] = []
+        for joint, parent in enumerate(self.parents):
+            local = rotations[..., joint, :, :]
+            if parent < 0:
+                world_rotations.append(local)
+                positions.append(root.to(rotations))
+            else:
+                above = world_rotations[parent]
+                world_rotations.append(above @ local)
+                positions.append(positions[parent] + above @ offsets[joint])
+        return torch.stack(positions, dim=-2), torch.stack(world_rotations, dim=-3)
+
+
+def local_to_world_rotations(rotations: Tensor, parents: tuple[int, ...]) -> Tensor:
+    """(..., J, 3, 3) parent-relative rotations -> (..., J, 3, 3) world rotations."""
+    world: list[Tensor] = []
+    for joint, parent in enumerate(parents):
+        local = rotations[..., joint, :, :]
+        world.append(local if parent < 0 else world[parent] @ local)
+    return torch.stack(world, dim=-3)
+
+
+def world_to_local_rotations(rotations: Tensor, parents: tuple[int, ...]) -> Tensor:
+    """(..., J, 3, 3) world rotations -> (..., J, 3, 3) parent-relative rotations."""
+    above = torch.stack(
+        [
+            torch.eye(3, dtype=rotations.dtype, device=rotations.device).expand(
+                (*rotations.shape[:-3], 3, 3)
+            )
+            if parent < 0
+            else rotations[..., parent, :, :]
+            for parent in parents
+        ],
+        dim=-3,
+    )
+    return above.transpose(-1, -2) @ rotations
+
+
+@functools.cache
+def adult_skeleton() -> Skeleton:
+    """Our own skeleton: SMPL-22 joint order, a 1.70 m adult, T-pose facing +Z."""
+    return Skeleton(
+        SMPL_22_NAMES,
+        SMPL_22_PARENTS,
+        torch.tensor(_ADULT_OFFSETS, dtype=torch.float64),
+        _ADULT_FOOT_JOINT_HEIGHT,
+    )
+
+
+MIRROR_PAIRS = ((1, 2), (4, 5), (7, 8), (10, 11), (13, 14), (16, 17), (18, 19), (20, 21))
+
+
+@functools.cache
+def mirror_permutation() -> tuple[int, ...]:
+    """For each SMPL-22 joint the index of its mirror image."""
+    order = list(range(len(SMPL_22_NAMES)))
+    for left, right in MIRROR_PAIRS:
+        order[left], order[right] = right, left
+    return tuple(order)

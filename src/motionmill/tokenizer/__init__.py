@@ -1,0 +1,1 @@
+"""Features <-> tokens: the FSQ motion tokenizer."""

@@ -1,0 +1,1 @@
+"""Model-agnostic training: loop, optimiser, checkpoints; knows no data format and no text."""
