@@ -1,0 +1,69 @@
+"""What a tokenizer is made of; torch-free, so that the command line can show it at once."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from motionmill.config import Config
+
+
+class TokenizerConfig(Config):
+    """Architecture of the motion tokenizer.
+
+    The official one is width 512, code_width 512, levels (8, 8, 8, 5, 5, 5), num_downsamples 1, depth 3, not causal.
+    """
+
+    num_features: int = 272
+    width: int = Field(192, gt=0)
+    code_width: int = Field(192, gt=0)
+    levels: tuple[int, ...] = (8, 8, 6, 5)
+    num_downsamples: int = Field(2, ge=0, le=6)
+    depth: int = Field(2, gt=0)
+    dilation_growth: int = Field(3, gt=0)
+    kernel_size: int = Field(3, gt=0)
+    activation: Literal["relu", "silu", "gelu"] = "relu"
+    norm: Literal["layer", "group", "none"] = "layer"
+    causal: bool = True
+    patch_size: int = Field(1, gt=0)
+
+    @model_validator(mode="after")
+    def _check(self) -> TokenizerConfig:
+        if self.patch_size & (self.patch_size - 1):
+            raise ValueError(f"patch_size {self.patch_size}; expected a power of two (Haar levels halve the time)")
+        if not self.levels or min(self.levels) < 2:
+            raise ValueError(f"levels {self.levels}; expected at least one level of two or more values")
+        if self.kernel_size % 2 == 0:
+            raise ValueError(f"kernel_size {self.kernel_size}; expected an odd number")
+        return self
+
+    @property
+    def frames_per_token(self) -> int:
+        return self.patch_size * 2**self.num_downsamples
+
+    @property
+    def num_codes(self) -> int:
+        product = 1
+        for level in self.levels:
+            product *= level
+        return product
+
+
+class TokenizerLossConfig(Config):
+    """Weights of the tokenizer's losses; each term is described in `tokenizer.task`."""
+
+    positions: float = 0.5
+    root: float = 0.5
+    feet: float = 0.5
+    path: float = 1.0
+    body: float = 1.0
+    contact: float = 1.0
+
+
+class TokenizerDataConfig(Config):
+    """How training windows are drawn."""
+
+    window_frames: int = Field(64, gt=0)
+    batch_size: int = Field(32, gt=0)
+    mirror: bool = True

@@ -1,0 +1,159 @@
+"""Motion tokenizer: normalised features <-> tokens by a convolutional auto-encoder with finite scalar quantization.
+
+Shapes: B batch, T frames, F features (272), N tokens = T / frames_per_token, D width, L levels.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from motionmill.tokenizer.config import TokenizerConfig
+from motionmill.tokenizer.fsq import FSQ
+from motionmill.tokenizer.wavelet import haar, inverse_haar
+
+_ACTIVATIONS = {"relu": F.relu, "silu": F.silu, "gelu": F.gelu}
+
+
+class Reconstruction(NamedTuple):
+    """features (B, T, F) decoded again, and tokens (B, N) between."""
+
+    features: Tensor
+    tokens: Tensor
+
+
+class Tokenizer(nn.Module):
+    """(B, T, F) normalised features <-> (B, N) int64 tokens."""
+
+    def __init__(self, config: TokenizerConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = Encoder(config)
+        self.project_in = nn.Linear(config.code_width, len(config.levels))
+        self.quantizer = FSQ(config.levels)
+        self.project_out = nn.Linear(len(config.levels), config.code_width)
+        self.decoder = Decoder(config)
+
+    def forward(self, features: Tensor) -> Reconstruction:
+        """Encode, quantize and decode (B, T, F); T is a multiple of frames_per_token."""
+        codes = self.quantizer(self.project_in(self.encoder(features)))
+        return Reconstruction(
+            self.decoder(self.project_out(codes)), self.quantizer.codes_to_indices(codes)
+        )
+
+    @torch.no_grad()
+    def encode(self, features: Tensor) -> Tensor:
+        """(B, T, F) -> (B, T // frames_per_token) tokens; frames beyond the last whole token get none."""
+        codes = self.quantizer(self.project_in(self.encoder(features)))
+        return self.quantizer.codes_to_indices(codes)
+
+    @torch.no_grad()
+    def decode(self, tokens: Tensor) -> Tensor:
+        """(B, N) tokens -> (B, N * frames_per_token, F) normalised features."""
+        return self.decoder(self.project_out(self.quantizer.indices_to_codes(tokens)))
+
+
+class Encoder(nn.Module):
+    """(B, T, F) -> (B, N, code_width): a convolution, then stride-2 convolutions with residual blocks."""
+
+    def __init__(self, config: TokenizerConfig) -> None:
+        super().__init__()
+        width, causal = config.width, config.causal
+        self.patch_size = config.patch_size
+        self.activation = _ACTIVATIONS[config.activation]
+        self.input = Conv(config.num_features * config.patch_size, width, config.kernel_size, causal=causal)
+        self.downsamples = nn.ModuleList(
+            nn.Sequential(Conv(width, width, 4, stride=2, causal=causal), *_residual_blocks(config))
+            for _ in range(config.num_downsamples)
+        )
+        self.output = Conv(width, config.code_width, config.kernel_size, causal=causal)
+
+    def forward(self, features: Tensor) -> Tensor:
+        hidden = self.activation(self.input(haar(features.transpose(1, 2), self.patch_size)))
+        for downsample in self.downsamples:
+            hidden = downsample(hidden)
+        return self.output(hidden).transpose(1, 2)
+
+
+class Decoder(nn.Module):
+    """(B, N, code_width) -> (B, T, F): residual blocks with nearest up-sampling, the encoder's mirror image."""
+
+    def __init__(self, config: TokenizerConfig) -> None:
+        super().__init__()
+        width, causal = config.width, config.causal
+        self.patch_size = config.patch_size
+        self.activation = _ACTIVATIONS[config.activation]
+        self.input = Conv(config.code_width, width, config.kernel_size, causal=causal)
+        self.upsamples = nn.ModuleList(
+            nn.Sequential(
+                *_residual_blocks(config),
+                nn.Upsample(scale_factor=2, mode="nearest"),
+                Conv(width, width, 3, causal=causal),
+            )
+            for _ in range(config.num_downsamples)
+        )
+        self.hidden = Conv(width, width, config.kernel_size, causal=causal)
+        self.output = Conv(width, config.num_features * config.patch_size, config.kernel_size, causal=causal)
+
+    def forward(self, codes: Tensor) -> Tensor:
+        hidden = self.activation(self.input(codes.transpose(1, 2)))
+        for upsample in self.upsamples:
+            hidden = upsample(hidden)
+        hidden = self.activation(self.hidden(hidden))
+        return inverse_haar(self.output(hidden), self.patch_size).transpose(1, 2)
+
+
+class ResidualBlock(nn.Module):
+    """(B, D, T) + conv(act(norm(conv(act(norm(.)))))), the first convolution dilated."""
+
+    def __init__(self, config: TokenizerConfig, dilation: int) -> None:
+        super().__init__()
+        self.activation = _ACTIVATIONS[config.activation]
+        self.norm1 = _norm(config)
+        self.conv1 = Conv(config.width, config.width, 3, dilation=dilation, causal=config.causal)
+        self.norm2 = _norm(config)
+        self.conv2 = Conv(config.width, config.width, 1, causal=config.causal)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        residual = self.conv1(self.activation(self.norm1(hidden)))
+        return hidden + self.conv2(self.activation(self.norm2(residual)))
+
+
+class Conv(nn.Conv1d):
+    """Conv1d whose output has T / stride frames: zeros on both sides, or on the left alone when causal."""
+
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, *, stride: int = 1, dilation: int = 1, causal: bool
+    ) -> None:
+        reach = (kernel - 1) * dilation + 1 - stride
+        super().__init__(
+            inputs, outputs, kernel, stride, 0 if causal else (reach + 1) // 2, dilation
+        )
+        self.left = reach if causal else 0
+
+    def forward(self, signal: Tensor) -> Tensor:
+        return super().forward(F.pad(signal, (self.left, 0)) if self.left else signal)
+
+
+class ChannelNorm(nn.LayerNorm):
+    """LayerNorm over the channels of (B, D, T)."""
+
+    def forward(self, signal: Tensor) -> Tensor:
+        return super().forward(signal.transpose(1, 2)).transpose(1, 2)
+
+
+def _norm(config: TokenizerConfig) -> nn.Module:
+    if config.norm == "layer":
+        return ChannelNorm(config.width)
+    if config.norm == "group":
+        return nn.GroupNorm(32, config.width, eps=1e-6)
+    return nn.Identity()
+
+
+def _residual_blocks(config: TokenizerConfig) -> list[nn.Module]:
+    # The official order: the widest dilation first, in the encoder too.
+    dilations = [config.dilation_growth**power for power in reversed(range(config.depth))]
+    return [ResidualBlock(config, dilation) for dilation in dilations]
