@@ -1,0 +1,82 @@
+"""What a generator is made of, how it samples; torch-free, so that the command line can show it at once."""
+
+from __future__ import annotations
+
+from pydantic import Field, model_validator
+
+from motionmill.config import Config
+
+
+class GeneratorConfig(Config):
+    """Architecture of the text-to-token transformer.
+
+    The official presets have 64,000 codes, text_width 2048, max_tokens 150, and neither pooled nor duration state.
+    """
+
+    num_codes: int = Field(1920, gt=0)
+    num_layers: int = Field(4, gt=0)
+    num_heads: int = Field(4, gt=0)
+    width: int = Field(256, gt=0)
+    text_width: int = Field(384, gt=0)
+    max_tokens: int = Field(75, gt=0, description="longest motion, in tokens")
+    max_text: int = Field(64, gt=0, description="longest text prefix, in states")
+    duration_state: bool = Field(
+        True, description="a last prefix state that says how many tokens are asked for, or that none are"
+    )
+    rotary_base: float = 10000.0
+    dropout: float = Field(0.0, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _check(self) -> GeneratorConfig:
+        if self.width % self.num_heads or self.width // self.num_heads % 2:
+            raise ValueError(
+                f"width {self.width} with {self.num_heads} heads; expected an even number of channels a head"
+            )
+        return self
+
+    @property
+    def vocabulary(self) -> int:
+        """Codes, end and pad; pad is an input only, never an output."""
+        return self.num_codes + 2
+
+    @property
+    def end(self) -> int:
+        return self.num_codes
+
+    @property
+    def pad(self) -> int:
+        return self.num_codes + 1
+
+    @property
+    def hidden_width(self) -> int:
+        """Width of the feed-forward layer: 8/3 of the width, rounded up to a multiple of 256."""
+        return -(-int(2 * 4 * self.width / 3) // 256) * 256
+
+
+class SamplingConfig(Config):
+    """How tokens are drawn.
+
+    Guidance g moves the logits from those without text towards those with it: l0 + g (l1 - l0); 1 is none.
+    Temperature 0 takes the likeliest token.
+    """
+
+    temperature: float = Field(0.7, ge=0)
+    top_k: int | None = Field(None, gt=0)
+    top_p: float | None = Field(None, gt=0, le=1)
+    guidance: float = Field(2.0, ge=0)
+
+
+class GeneratorDataConfig(Config):
+    """How training rows are drawn."""
+
+    batch_size: int = Field(32, gt=0)
+    mirror: bool = True
+    start_offsets: tuple[int, ...] = (0, 2)
+    text_dropout: float = Field(0.1, ge=0, lt=1)
+    word_dropout: float = Field(0.1, ge=0, lt=1)
+    pooled_only: float = Field(0.15, ge=0, lt=1)
+    token_noise: float = Field(0.1, ge=0, lt=1)
+    duration_dropout: float = Field(0.5, ge=0, le=1)
+    commercial_only: bool = False
+    balance: float = Field(0.5, ge=0, le=1, description="weight of a caption class is its size to this power")
+    source_weights: dict[str, float] = {}

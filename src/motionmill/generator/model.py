@@ -1,0 +1,194 @@
+"""LLaMA-style transformer: a text prefix and motion tokens -> logits of the next token.
+
+Shapes: B batch, P prefix states (text, left-padded), N motion tokens, S = P + N positions, D width, H heads, V outputs
+(codes and end). The prefix attends to itself in both directions, motion tokens attend to what is before them. Rotary
+positions count real states only: text from 0, motion goes on where the text ends.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from motionmill.generator.cache import KeyValueCache, LayerView
+from motionmill.generator.config import GeneratorConfig
+
+
+@dataclass(frozen=True, eq=False)
+class Prefix:
+    """A batch of text conditions.
+
+    Attributes:
+        states: (B, P, text_width) text states, padded on the LEFT.
+        mask: (B, P) True where a state is real.
+        durations: (B,) asked length in tokens, 0 where none is asked.
+    """
+
+    states: Tensor
+    mask: Tensor
+    durations: Tensor
+
+
+class Generator(nn.Module):
+    """Text prefix and motion tokens -> logits."""
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.embedding = nn.Embedding(config.vocabulary, config.width)
+        self.text_projection = nn.Linear(config.text_width, config.width)
+        if config.duration_state:
+            self.duration_embedding = nn.Embedding(config.max_tokens + 1, config.width)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.num_layers))
+        self.norm = RMSNorm(config.width)
+        self.head = nn.Linear(config.width, config.vocabulary - 1, bias=False)
+
+    def forward(self, prefix: Prefix, tokens: Tensor) -> Tensor:
+        """Logits for training.
+
+        Args:
+            tokens: (B, N) input tokens, pad after the end.
+
+        Returns:
+            (B, N + 1, V): entry k predicts token k; entry 0 comes from the last prefix state.
+        """
+        hidden, mask = self.embed_prefix(prefix)
+        length = hidden.shape[1]
+        hidden = torch.cat((hidden, self.embedding(tokens)), dim=1)
+        mask = F.pad(mask, (0, tokens.shape[1]), value=True)
+        rotary = rotary_table(self.config, positions_of(mask))
+        allowed = attention_mask(mask, length)
+        for block in self.blocks:
+            hidden = block(hidden, rotary, allowed)
+        return self.head(self.norm(hidden[:, length - 1 :]))
+
+    def prefill(self, prefix: Prefix, cache: KeyValueCache) -> Tensor:
+        """Run the prefix into an empty cache; returns (B, V) logits of the first token."""
+        hidden, mask = self.embed_prefix(prefix)
+        cache.start(mask)
+        rotary = rotary_table(self.config, positions_of(mask))
+        allowed = attention_mask(mask, hidden.shape[1])
+        for layer, block in enumerate(self.blocks):
+            hidden = block(hidden, rotary, allowed, cache.layer(layer))
+        cache.advance(hidden.shape[1])
+        return self.head(self.norm(hidden[:, -1]))
+
+    def step(self, tokens: Tensor, cache: KeyValueCache) -> Tensor:
+        """One more token a row: (B,) tokens -> (B, V) logits of the next."""
+        hidden = self.embedding(tokens).unsqueeze(1)
+        rotary = rotary_table(self.config, cache.next_positions())
+        allowed = cache.visible()
+        for layer, block in enumerate(self.blocks):
+            hidden = block(hidden, rotary, allowed, cache.layer(layer))
+        cache.advance(1)
+        return self.head(self.norm(hidden[:, 0]))
+
+    def embed_prefix(self, prefix: Prefix) -> tuple[Tensor, Tensor]:
+        """(B, P', D) embedded prefix and its (B, P') mask; P' has one more state where durations are known."""
+        hidden, mask = self.text_projection(prefix.states), prefix.mask
+        if self.config.duration_state:
+            duration = self.duration_embedding(prefix.durations.clamp(max=self.config.max_tokens))
+            hidden = torch.cat((hidden, duration.unsqueeze(1)), dim=1)
+            mask = F.pad(mask, (0, 1), value=True)
+        return hidden, mask
+
+
+class Block(nn.Module):
+    """Attention and feed-forward, each with RMS norm before and a residual around."""
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        super().__init__()
+        self.attention_norm = RMSNorm(config.width)
+        self.attention = Attention(config)
+        self.feed_forward_norm = RMSNorm(config.width)
+        self.feed_forward = FeedForward(config)
+        self.dropout = config.dropout
+
+    def forward(
+        self, hidden: Tensor, rotary: Tensor, allowed: Tensor, cache: LayerView | None = None
+    ) -> Tensor:
+        update = self.attention(self.attention_norm(hidden), rotary, allowed, cache)
+        hidden = hidden + F.dropout(update, self.dropout, self.training)
+        update = self.feed_forward(self.feed_forward_norm(hidden))
+        return hidden + F.dropout(update, self.dropout, self.training)
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention with interleaved rotary positions."""
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        super().__init__()
+        self.num_heads = config.num_heads
+        self.queries_keys_values = nn.Linear(config.width, 3 * config.width, bias=False)
+        self.output = nn.Linear(config.width, config.width, bias=False)
+
+    def forward(
+        self, hidden: Tensor, rotary: Tensor, allowed: Tensor, cache: LayerView | None
+    ) -> Tensor:
+        heads = self.queries_keys_values(hidden).unflatten(-1, (3, self.num_heads, -1))
+        queries, keys, values = (part.transpose(1, 2) for part in heads.unbind(2))
+        queries, keys = rotate(queries, rotary), rotate(keys, rotary)
+        if cache is not None:
+            keys, values = cache.append(keys, values)
+        mixed = F.scaled_dot_product_attention(queries, keys, values, attn_mask=allowed)
+        return self.output(mixed.transpose(1, 2).flatten(2))
+
+
+class FeedForward(nn.Module):
+    """SwiGLU: down(silu(gate(x)) * up(x))."""
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        super().__init__()
+        self.gate = nn.Linear(config.width, config.hidden_width, bias=False)
+        self.up = nn.Linear(config.width, config.hidden_width, bias=False)
+        self.down = nn.Linear(config.hidden_width, config.width, bias=False)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        return self.down(F.silu(self.gate(hidden)) * self.up(hidden))
+
+
+class RMSNorm(nn.Module):
+    """scale * x / rms(x), eps 1e-5, computed in float32."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(width))
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        return F.rms_norm(hidden.float(), self.scale.shape, self.scale.float(), 1e-5).to(hidden.dtype)
+
+
+def positions_of(mask: Tensor) -> Tensor:
+    """(B, S) mask of real states -> (B, S) their positions; padding gets 0."""
+    return (mask.long().cumsum(-1) - 1).clamp(min=0)
+
+
+def attention_mask(mask: Tensor, num_prefix: int) -> Tensor:
+    """(B, S) mask of real states, the first `num_prefix` of them text -> (B, 1, S, S) True where i may see j.
+
+    A padded state sees itself, so that no row is empty.
+    """
+    size = mask.shape[1]
+    allowed = torch.ones(size, size, dtype=torch.bool, device=mask.device).tril()
+    allowed[:num_prefix, :num_prefix] = True
+    allowed = allowed & mask[:, None, :]
+    return (allowed | torch.eye(size, dtype=torch.bool, device=mask.device)).unsqueeze(1)
+
+
+def rotary_table(config: GeneratorConfig, positions: Tensor) -> Tensor:
+    """(B, S) positions -> (B, 1, S, D / H / 2, 2): cosine and sine of each pair's angle, float32."""
+    size = config.width // config.num_heads
+    exponents = torch.arange(0, size, 2, device=positions.device, dtype=torch.float32) / size
+    angles = positions.unsqueeze(-1).float() / config.rotary_base**exponents
+    return torch.stack((angles.cos(), angles.sin()), dim=-1).unsqueeze(1)
+
+
+def rotate(heads: Tensor, rotary: Tensor) -> Tensor:
+    """Turn neighbouring pairs of (B, H, S, D / H) by the angles of a rotary table, in float32."""
+    first, second = heads.float().unflatten(-1, (-1, 2)).unbind(-1)
+    cos, sin = rotary.unbind(-1)
+    turned = torch.stack((first * cos - second * sin, first * sin + second * cos), dim=-1)
+    return turned.flatten(-2).to(heads.dtype)
