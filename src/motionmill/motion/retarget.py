@@ -1,0 +1,242 @@
+"""Motion on any recognised rig -> Motion on our skeleton, by rotations through both rigs' rest poses.
+
+Shapes: T frames, J joints of the source, 22 joints of the result. For every mapped joint there is one constant matrix C
+such that the world rotation of the result's joint is the source's times C; C turns our rest direction of the joint's bone
+into the source's. The hips' path is scaled by the ratio of the leg lengths, so that the feet do not slide.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from motionmill.motion.motion import Motion
+from motionmill.motion.physics import floor
+from motionmill.motion.rigs import SIDES, Rig, recognise
+from motionmill.motion.rotations import rotation_between, slerp
+from motionmill.motion.skeleton import Skeleton, adult_skeleton, world_to_local_rotations
+
+_LIMBS = (("shoulder", "elbow"), ("elbow", "wrist"), ("hip", "knee"), ("knee", "ankle"))
+_MIN_SPINE_SHARE = 0.05
+
+
+def retarget(motion: Motion, target: Skeleton | None = None) -> Motion:
+    """Transfers a motion to an SMPL-22 skeleton, standing on the floor y = 0, facing kept.
+
+    Joints that the source lacks get no rotation of their own, except the lower spine, which shares the bend.
+
+    Args:
+        motion: on any rig that `rigs.recognise` knows; any unit.
+        target: an SMPL-22 skeleton; by default ours.
+
+    Raises:
+        ValueError: unknown rig; the message lists the joints that are missing.
+    """
+    target = target or adult_skeleton()
+    rig = recognise(motion.skeleton)
+    positions, rotations = motion.skeleton.forward_kinematics(motion.rotations, motion.root)
+    upright = _upright(rig, positions)
+    positions, rotations = positions @ upright.T, upright @ rotations
+    turned = _from_rest(rig, rotations)
+    corrections = _corrections(rig, motion.skeleton, target)
+    world = _world_rotations(rig, motion.skeleton, target, turned, corrections)
+    hips = [rig.joints[f"{side}_hip"] for side in SIDES]
+    target_hips = target.offsets[[target.index(f"{side}_hip") for side in SIDES]].mean(dim=0)
+    centre = positions[:, hips].mean(dim=1) * (
+        target.leg_length / _leg_length(rig, motion.skeleton)
+    )
+    root = centre - world[:, 0] @ target_hips.to(centre)
+    result = Motion(
+        world_to_local_rotations(world, target.parents), root, motion.fps, target, motion.name
+    )
+    return replace(result, root=root - root.new_tensor([0.0, floor(result), 0.0]))
+
+
+def bone_direction_error(source: Motion, result: Motion) -> float:
+    """Mean angle between the bones of a motion and of its retargeted result, degrees. See `bone_direction_errors`."""
+    errors = bone_direction_errors(source, result)
+    return sum(errors.values()) / len(errors)
+
+
+def bone_direction_errors(source: Motion, result: Motion) -> dict[str, float]:
+    """Mean angle in degrees between matching bones: limbs, feet, collars, neck, and the trunk from hips to shoulders.
+
+    Raises:
+        ValueError: unknown rig, or motions of different length.
+    """
+    if len(source) != len(result):
+        raise ValueError(
+            f"{len(source)} and {len(result)} frames; expected motions of the same length"
+        )
+    rig, own = recognise(source.skeleton), recognise(result.skeleton)
+    positions = source.joints()
+    positions = positions @ _upright(rig, positions).T
+    theirs, ours = _bones(rig, positions), _bones(own, result.joints())
+    return {
+        name: float(torch.rad2deg(_angle(theirs[name], ours[name]).mean()))
+        for name in ours
+        if name in theirs
+    }
+
+
+def _bones(rig: Rig, positions: Tensor) -> dict[str, Tensor]:
+    """Name -> (T, 3) vectors along the bones that exist."""
+    point = {name: positions[:, index] for name, index in rig.joints.items()}
+    hips = (point["left_hip"] + point["right_hip"]) / 2
+    shoulders = (point["left_shoulder"] + point["right_shoulder"]) / 2
+    bones = {"trunk": shoulders - hips}
+    if "neck" in point and "head" in point:
+        bones["neck"] = point["head"] - point["neck"]
+    for side in SIDES:
+        for start, end in (*_LIMBS, ("collar", "shoulder"), ("ankle", "foot")):
+            if f"{side}_{start}" in point and f"{side}_{end}" in point:
+                bones[f"{side}_{start}"] = point[f"{side}_{end}"] - point[f"{side}_{start}"]
+    return bones
+
+
+def _angle(first: Tensor, second: Tensor) -> Tensor:
+    """(..., 3) vectors -> (...) angle between them, radians."""
+    return torch.atan2(torch.linalg.cross(first, second).norm(dim=-1), (first * second).sum(-1))
+
+
+def _upright(rig: Rig, positions: Tensor) -> Tensor:
+    """(3, 3) turn of the source's world that makes Y its up axis.
+
+    A rest pose that does not stand along Y may be lifted by the root's rotations or may lie in a world whose up axis is
+    another one; whichever axis the body is closer to over the clip decides.
+    """
+    up = (
+        rig.rest[rig.joints["pelvis"]][1] if rig.standing else positions.new_tensor([0.0, 1.0, 0.0])
+    )
+    y_axis = positions.new_tensor([0.0, 1.0, 0.0])
+    shoulders = positions[:, [rig.joints[f"{side}_shoulder"] for side in SIDES]].mean(dim=1)
+    ankles = positions[:, [rig.joints[f"{side}_ankle"] for side in SIDES]].mean(dim=1)
+    body = F.normalize(shoulders - ankles, dim=-1).mean(dim=0)
+    if float(up @ y_axis) > 0.7 or float(body @ y_axis) >= float(body @ up):
+        return torch.eye(3, dtype=positions.dtype)
+    return rotation_between(up, y_axis)
+
+
+def _from_rest(rig: Rig, rotations: Tensor) -> dict[str, Tensor]:
+    """SMPL-22 name (and "spine0", "spine1", ... of the source) -> (T, 3, 3) world rotation since the T-pose."""
+    indices = rig.joints | {f"spine{order}": joint for order, joint in enumerate(rig.spine)}
+    return {name: rotations[:, joint] @ rig.rest[joint].T for name, joint in indices.items()}
+
+
+def _world_rotations(
+    rig: Rig,
+    source: Skeleton,
+    target: Skeleton,
+    turned: dict[str, Tensor],
+    corrections: dict[str, Tensor],
+) -> Tensor:
+    """(T, 22, 3, 3) world rotations of the result."""
+    world = {"pelvis": turned["pelvis"]} | _spine(rig, source, target, turned)
+    for name, parent in zip(target.names[1:], target.parents[1:], strict=True):
+        if name in world:
+            continue
+        if name in turned:
+            correction = corrections.get(name)
+            world[name] = turned[name] if correction is None else turned[name] @ correction
+        elif name == "neck" and "head" in turned:
+            world[name] = slerp(world["spine3"], turned["head"], turned["head"].new_full((1,), 0.5))
+        else:
+            world[name] = world[target.names[parent]]
+    return torch.stack([world[name] for name in target.names], dim=1)
+
+
+def _spine(
+    rig: Rig, source: Skeleton, target: Skeleton, turned: dict[str, Tensor]
+) -> dict[str, Tensor]:
+    """World rotations of spine1, spine2 and spine3, sampled along the source's spine, however many joints it has.
+
+    Each segment's rotation stands at its middle; between the middles rotations are interpolated. The chest (spine3) takes
+    that of the source's last spine joint, which carries the shoulders.
+    """
+    rest = _rest_positions(rig, source)
+    end = rest[rig.joints["neck"]] if "neck" in rig.joints else _mean(rest, rig, "shoulder")
+    points = [rest[rig.joints["pelvis"]], *(rest[joint] for joint in rig.spine), end]
+    rotations = [turned["pelvis"], *(turned[f"spine{order}"] for order in range(len(rig.spine)))]
+    theirs = _middles(points)
+    names = ("pelvis", "spine1", "spine2", "spine3", "neck")
+    ours = _middles([target.rest_joints[target.index(name)] for name in names])
+    result = {}
+    for name, place in zip(names[1:3], ours[1:3], strict=True):
+        upper = next(
+            (order for order, middle in enumerate(theirs) if middle > place), len(theirs) - 1
+        )
+        lower = max(upper - 1, 0)
+        span = theirs[upper] - theirs[lower]
+        weight = min(max((place - theirs[lower]) / span, 0.0), 1.0) if span > 0 else 1.0
+        result[name] = slerp(
+            rotations[lower], rotations[upper], rotations[0].new_full((1,), weight)
+        )
+    return result | {"spine3": rotations[-1]}
+
+
+def _middles(points: list[Tensor]) -> list[float]:
+    """Places of the middles of the segments along a chain of points, as shares of its length."""
+    lengths = [float((end - start).norm()) for start, end in zip(points, points[1:], strict=False)]
+    lengths = [max(length, _MIN_SPINE_SHARE * sum(lengths)) for length in lengths]
+    starts = [sum(lengths[:order]) for order in range(len(lengths))]
+    return [
+        (start + length / 2) / sum(lengths) for start, length in zip(starts, lengths, strict=True)
+    ]
+
+
+def _corrections(rig: Rig, source: Skeleton, target: Skeleton) -> dict[str, Tensor]:
+    """SMPL-22 name -> (3, 3) turn of our rest bone to the source's; joints not listed need none."""
+    theirs, ours = _rest_positions(rig, source), target.rest_joints
+    result = {}
+
+    def between(start: str, end: str) -> Tensor:
+        own = ours[target.index(end)] - ours[target.index(start)]
+        return rotation_between(own, theirs[rig.joints[end]] - theirs[rig.joints[start]])
+
+    for side in SIDES:
+        for start, end in _LIMBS:
+            result[f"{side}_{start}"] = between(f"{side}_{start}", f"{side}_{end}")
+        result[f"{side}_wrist"] = result[f"{side}_elbow"]
+        if f"{side}_foot" in rig.joints:
+            result[f"{side}_ankle"] = _flat_foot(rig, theirs, side)
+            result[f"{side}_foot"] = result[f"{side}_ankle"]
+    if "neck" in rig.joints and "head" in rig.joints:
+        result["neck"] = between("neck", "head")
+    return result
+
+
+def _flat_foot(rig: Rig, rest: Tensor, side: str) -> Tensor:
+    """(3, 3) turn from the source's rest foot... to the pose in which it is flat and points straight ahead."""
+    bone = rest[rig.joints[f"{side}_foot"]] - rest[rig.joints[f"{side}_ankle"]]
+    level = float(bone[[0, 2]].norm())
+    drop = float(torch.atan2(-bone[1], bone.new_tensor(level)))
+    if rig.foot_drop is not None:
+        drop = rig.foot_drop
+    angle = bone.new_tensor(drop)
+    flat = torch.stack((torch.zeros_like(angle), -torch.sin(angle), torch.cos(angle)))
+    return rotation_between(flat, bone)
+
+
+def _rest_positions(rig: Rig, source: Skeleton) -> Tensor:
+    """(J, 3) joint positions in the T-pose."""
+    positions: list[Tensor] = []
+    for parent, offset in zip(source.parents, source.offsets, strict=True):
+        positions.append(offset if parent < 0 else positions[parent] + rig.rest[parent] @ offset)
+    return torch.stack(positions)
+
+
+def _mean(positions: Tensor, rig: Rig, part: str) -> Tensor:
+    return positions[[rig.joints[f"{side}_{part}"] for side in SIDES]].mean(dim=0)
+
+
+def _leg_length(rig: Rig, source: Skeleton) -> float:
+    """Thigh plus shin of the source, mean of both sides, in its unit."""
+    rest = _rest_positions(rig, source)
+    total = 0.0
+    for side in SIDES:
+        hip, knee, ankle = (rest[rig.joints[f"{side}_{part}"]] for part in ("hip", "knee", "ankle"))
+        total += float((hip - knee).norm() + (knee - ankle).norm())
+    return total / 2
