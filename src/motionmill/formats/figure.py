@@ -47,7 +47,7 @@ class Figure:
         self._block: tuple[int, Array] = (-1, np.zeros((0, 0, 3), np.float32))
 
     def vertices(self, frame: int, *, block: int = 64) -> Array:
-        """(V, 3) vertices of one frame, metres; frames are posed in blocks, so that they are best asked for in order."""
+        """(V, 3) vertices of one frame, metres; they are posed in blocks: ask in order."""
         start = frame - frame % block
         if self._block[0] != start:
             self._block = (start, self._pose(self._motion[start : start + block]))
@@ -127,15 +127,17 @@ def _radii(skeleton: Skeleton, joint: int) -> tuple[float, float]:
     return radius, 0.8 * radius
 
 
-def _capsule(around: int = 14, rings: int = 4) -> tuple[Array, Array, Indices]:
-    """A unit capsule: directions (V, 3) from the axis, position along it (V,) in 0 or 1, triangles (F, 3)."""
+def _capsule(around: int = 20, rings: int = 5, tube: int = 9) -> tuple[Array, Array, Indices]:
+    """A unit capsule: directions (V, 3) from the axis, position along it (V,) in 0..1, triangles (F, 3)."""
     angles = np.linspace(0, 2 * np.pi, around, endpoint=False)
-    tilts = np.linspace(-np.pi / 2, np.pi / 2, 2 * rings)  # two half balls; the tube joins them
+    ball = np.linspace(0, np.pi / 2, rings)
+    tilts = np.concatenate((-ball[::-1], np.zeros(tube), ball))  # half ball, tube, half ball
+    along = np.concatenate((np.zeros(rings), np.arange(1, tube + 1) / (tube + 1), np.ones(rings)))
     tilt, angle = np.meshgrid(tilts, angles, indexing="ij")
     directions = np.stack(
         (np.cos(tilt) * np.cos(angle), np.sin(tilt), np.cos(tilt) * np.sin(angle)), axis=-1
     )
-    along = np.repeat((tilts > 0).astype(np.float32), around)
+    along = np.repeat(along.astype(np.float32), around)
     row, column = np.meshgrid(np.arange(len(tilts) - 1), np.arange(around), indexing="ij")
     a = (row * around + column).ravel()
     b = (row * around + (column + 1) % around).ravel()

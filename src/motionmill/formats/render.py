@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -55,7 +54,7 @@ def save(
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
         raise ValueError(
-            f"{path.name}: cannot draw {path.suffix or 'a file without suffix'!r}; expected one of {', '.join(SUFFIXES)}"
+            f"{path.name}: cannot draw into {path.suffix!r}; expected one of {', '.join(SUFFIXES)}"
         )
     if any(side % 2 or not 64 <= side <= 4096 for side in size):
         raise ValueError(
@@ -117,7 +116,7 @@ def contact_sheet(
 
     if not motions or len(motions) != len(captions):
         raise ValueError(
-            f"contact sheet: {len(motions)} motions and {len(captions)} captions; expected one or more, one caption each"
+            f"contact sheet: {len(motions)} motions and {len(captions)} captions; expected at least one, a caption each"
         )
     font = _font(13)
     height = panel[1] + 22 + _GAP
@@ -267,7 +266,9 @@ def _canvas(picture: Picture) -> tuple[Image.Image, ImageDraw.ImageDraw]:
 def _font(size: float) -> FreeTypeFont:
     from PIL import ImageFont
 
-    return ImageFont.load_default(size)  # the font that Pillow carries
+    font = ImageFont.load_default(size)  # the font that Pillow carries
+    assert isinstance(font, ImageFont.FreeTypeFont)
+    return font
 
 
 def _wrap(text: str, font: FreeTypeFont, width: float, most: int = 2) -> list[str]:

@@ -17,10 +17,10 @@ from motionmill.motion.rotations import heading
 
 Picture = npt.NDArray[np.uint8]
 
-BACKDROP = np.array([0.955, 0.958, 0.962], np.float32)
-FLOOR = np.array([0.865, 0.872, 0.882], np.float32)
-_LINE = np.array([0.70, 0.715, 0.735], np.float32)
-_PATH = np.array([0.30, 0.34, 0.40], np.float32)
+_BACKDROP = 255 * np.array([0.955, 0.958, 0.962], np.float32)
+_FLOOR = 255 * np.array([0.865, 0.872, 0.882], np.float32)
+_LINE = 255 * np.array([0.70, 0.715, 0.735], np.float32)
+_PATH = (0.30, 0.34, 0.40)
 _AZIMUTH, _ELEVATION, _FIELD = np.radians(32.0), np.radians(15.0), np.radians(30.0)
 _MARGIN = 0.16  # of flesh around the joints that must stay in the picture, metres
 _LINE_WIDTH = 0.016
@@ -86,7 +86,7 @@ class Scene:
         image = self._ground_image(index, camera).copy()
         self._floor.shade(image, self._targets[index], _shadow(vertices, self._slant))
         self._draw_figure(image, vertices, camera)
-        return (image * 255 + 0.5).astype(np.uint8)
+        return image.clip(0, 255, out=image).astype(np.uint8)
 
     def _ground_image(self, index: int, camera: Camera) -> Array:
         """Floor, path and footprints; kept while neither the camera nor the footprints change."""
@@ -101,28 +101,30 @@ class Scene:
         return self._ground
 
     def _draw_marks(self, image: Array, index: int, camera: Camera) -> None:
+        """Draws the path and the footprints so far: a mask, twice as fine as the image, for each colour."""
         from PIL import Image, ImageDraw
 
         double = camera.scaled(2)
-        overlay = Image.new("RGBA", double.size)
-        pen = ImageDraw.Draw(overlay)
-        path = _on_floor(self._path[_thin(self._path)])
-        pen.line(_pixels(double, path), fill=_ink(_PATH, 0.45), width=4, joint="curve")
+        layers: dict[tuple[Any, float], list[list[tuple[float, float]]]] = {}
         for step in self._steps:
             if step.start <= index:
-                opacity = 0.95 if index <= step.end else 0.38
-                colour = np.array(LEFT_COLOUR if step.left else RIGHT_COLOUR) * 0.92
-                outline = _pixels(double, _on_floor(step.outline))
-                if len(outline) > 2:
-                    pen.polygon(outline, fill=_ink(colour, opacity))
-        box = overlay.getbbox()
-        if box is None:
-            return
-        left, top, right, bottom = box[0] // 2, box[1] // 2, -(-box[2] // 2), -(-box[3] // 2)
-        marks = overlay.crop((2 * left, 2 * top, 2 * right, 2 * bottom)).reduce(2)
-        values = np.asarray(marks, np.float32) / 255
-        part = image[top:bottom, left:right]
-        part += (values[..., :3] - part) * values[..., 3:]
+                colour = LEFT_COLOUR if step.left else RIGHT_COLOUR
+                layer = layers.setdefault((colour, 0.9 if index <= step.end else 0.38), [])
+                layer.append(_pixels(double, _on_floor(step.outline)))
+        layers[_PATH, 0.45] = [_pixels(double, _on_floor(self._path[_thin(self._path)]))]
+        for (colour, opacity), shapes in layers.items():
+            mask = Image.new("L", double.size)
+            pen = ImageDraw.Draw(mask)
+            for shape in shapes:
+                if colour == _PATH:
+                    pen.line(shape, 255, 4, joint="curve")
+                elif len(shape) > 2:
+                    pen.polygon(shape, 255)
+            cover = np.asarray(mask.reduce(2)).ravel()
+            places = np.flatnonzero(cover > 0)
+            strength = cover[places][:, None] * np.float32(opacity / 255)
+            flat = image.reshape(-1, 3)
+            flat[places] += strength * (255 * np.array(colour, np.float32) - flat[places])
 
     def _draw_figure(self, image: Array, vertices: Array, camera: Camera) -> None:
         detail = self._detail
@@ -143,7 +145,7 @@ class Scene:
         )
         part = image[low[1] : high[1], low[0] : high[0]]
         part *= 1 - _average(there.astype(np.float32), detail)[..., None]
-        part += _average(drawn, detail)
+        part += _average(drawn, detail, 255.0)
 
 
 def footprints(motion: Motion) -> list[Footprint]:
@@ -188,7 +190,7 @@ class _Floor:
         fade = np.exp(-((distance / (near * 1.75)) ** 4)) * (rays[..., 1] < -1e-3 * camera.focal)
         self._fade = fade.astype(np.float32)
         glow = 1 - 0.05 * (np.linspace(0, 1, height, dtype=np.float32) - 0.35)[:, None, None]
-        self._base = (BACKDROP + (FLOOR - BACKDROP) * self._fade[..., None]) * glow
+        self._base = (_BACKDROP + (_FLOOR - _BACKDROP) * self._fade[..., None]) * glow
 
     def image(self, shift: Array) -> Array:
         """(H, W, 3): the floor and its lines, one metre apart, as wide as `_LINE_WIDTH` or one pixel."""
@@ -205,14 +207,21 @@ class _Floor:
             cover *= dark
             np.maximum(ink, cover, out=ink)
         ink *= self._fade
-        return self._base + ink[..., None] * (_LINE - FLOOR)
+        image = self._base.copy()
+        drawn = np.flatnonzero(ink > 0.004)
+        image.reshape(-1, 3)[drawn] += ink.ravel()[drawn, None] * (_LINE - _FLOOR)
+        return image
 
     def shade(self, image: Array, shift: Array, shadow: tuple[Array, Array]) -> None:
         """Darkens the floor of an image by a shadow: its corner (2,) in metres and its map (cells, cells)."""
         corner, dark = shadow
-        edge = _SHADOW_CELL * np.arange(_SHADOW_CELLS, step=_SHADOW_CELLS - 1, dtype=np.float32)
-        outline = np.array([(corner[0] + i, 0, corner[1] + j) for i in edge for j in edge])
-        pixels = self._camera.moved(shift).project(outline.astype(np.float32))[0]
+        across, along = np.flatnonzero(dark.max(1) > 0.004), np.flatnonzero(dark.max(0) > 0.004)
+        if not len(across):
+            return
+        x = corner[0] + _SHADOW_CELL * across[[0, -1]]
+        z = corner[1] + _SHADOW_CELL * along[[0, -1]]
+        outline = _on_floor(np.array([(x[i], z[j]) for i in (0, 1) for j in (0, 1)], np.float32))
+        pixels = self._camera.moved(shift).project(outline)[0]
         left, top = np.floor(pixels.min(0)).clip(0, self._camera.size).astype(int)
         right, bottom = np.ceil(pixels.max(0)).clip(0, self._camera.size).astype(int)
         part = np.s_[top:bottom, left:right]
@@ -312,13 +321,14 @@ def _sole(ankle: Array, toe: Array) -> Array:
     return np.concatenate((front, back)).astype(np.float32)
 
 
-def _average(image: Array, detail: int) -> Array:
-    """(H, W, ...) -> (H / detail, W / detail, ...): the mean of each block."""
+def _average(image: Array, detail: int, scale: float = 1.0) -> Array:
+    """(H, W, ...) -> (H / detail, W / detail, ...): the mean of each block, times `scale`."""
     parts = [image[i::detail, j::detail] for i in range(detail) for j in range(detail)]
     total = parts[0].copy()
     for part in parts[1:]:
         total += part
-    return total * np.float32(1 / len(parts))
+    total *= np.float32(scale / len(parts))
+    return total
 
 
 def _thin(path: Array) -> npt.NDArray[np.int64]:
@@ -329,15 +339,10 @@ def _thin(path: Array) -> npt.NDArray[np.int64]:
 
 
 def _on_floor(points: Array) -> Array:
-    return np.stack((points[:, 0], np.zeros(len(points)), points[:, 1]), axis=1)
+    return np.stack((points[:, 0], np.zeros_like(points[:, 0]), points[:, 1]), axis=1)
 
 
 def _pixels(camera: Camera, points: Array) -> list[tuple[float, float]]:
     """Pixels of points; those behind the camera are left out."""
     ahead = (points - camera.position) @ camera.axes[2] > 0.2
     return [(float(x), float(y)) for x, y in camera.project(points[ahead])[0]]
-
-
-def _ink(colour: Any, opacity: float) -> tuple[int, int, int, int]:
-    red, green, blue = (round(255 * float(part)) for part in colour)
-    return red, green, blue, round(255 * opacity)
