@@ -15,11 +15,12 @@ from torch import Tensor
 
 from motionmill.motion.motion import Motion
 from motionmill.motion.physics import floor
-from motionmill.motion.rigs import SIDES, Rig, recognise
-from motionmill.motion.rotations import rotation_between, slerp
+from motionmill.motion.rigs import SIDES, Rig, pose, recognise
+from motionmill.motion.rotations import rotation_between, slerp, yaw_matrix
 from motionmill.motion.skeleton import Skeleton, adult_skeleton, world_to_local_rotations
 
 _LIMBS = (("shoulder", "elbow"), ("elbow", "wrist"), ("hip", "knee"), ("knee", "ankle"))
+_TRUNK = ("pelvis", "spine1", "spine2", "spine3", "neck")
 _MIN_SPINE_SHARE = 0.05
 
 
@@ -108,16 +109,13 @@ def _upright(rig: Rig, positions: Tensor) -> Tensor:
     A rest pose that does not stand along Y may be lifted by the root's rotations or may lie in a world whose up axis is
     another one; whichever axis the body is closer to over the clip decides.
     """
-    up = (
-        rig.rest[rig.joints["pelvis"]][1] if rig.standing else positions.new_tensor([0.0, 1.0, 0.0])
-    )
     y_axis = positions.new_tensor([0.0, 1.0, 0.0])
     shoulders = positions[:, [rig.joints[f"{side}_shoulder"] for side in SIDES]].mean(dim=1)
     ankles = positions[:, [rig.joints[f"{side}_ankle"] for side in SIDES]].mean(dim=1)
     body = F.normalize(shoulders - ankles, dim=-1).mean(dim=0)
-    if float(up @ y_axis) > 0.7 or float(body @ y_axis) >= float(body @ up):
+    if float(rig.up @ y_axis) > 0.7 or float(body @ y_axis) >= float(body @ rig.up):
         return torch.eye(3, dtype=positions.dtype)
-    return rotation_between(up, y_axis)
+    return rotation_between(rig.up, y_axis)
 
 
 def _from_rest(rig: Rig, rotations: Tensor) -> dict[str, Tensor]:
@@ -156,15 +154,18 @@ def _spine(
     Each segment's rotation stands at its middle; between the middles rotations are interpolated. The chest (spine3) takes
     that of the source's last spine joint, which carries the shoulders.
     """
-    rest = _rest_positions(rig, source)
+    rest = pose(source, rig.rest)
     end = rest[rig.joints["neck"]] if "neck" in rig.joints else _mean(rest, rig, "shoulder")
     points = [rest[rig.joints["pelvis"]], *(rest[joint] for joint in rig.spine), end]
-    rotations = [turned["pelvis"], *(turned[f"spine{order}"] for order in range(len(rig.spine)))]
+    ours = [target.rest_joints[target.index(name)] for name in _TRUNK]
+    rotations = [turned["pelvis"]]
+    for order, (start, end) in enumerate(zip(points[1:], points[2:], strict=False)):
+        straight = float((end - start).norm()) > 1e-3 * float((points[-1] - points[0]).norm())
+        correction = rotation_between(ours[-1] - ours[0], end - start) if straight else torch.eye(3)
+        rotations.append(turned[f"spine{order}"] @ correction.to(start))
     theirs = _middles(points)
-    names = ("pelvis", "spine1", "spine2", "spine3", "neck")
-    ours = _middles([target.rest_joints[target.index(name)] for name in names])
     result = {}
-    for name, place in zip(names[1:3], ours[1:3], strict=True):
+    for name, place in zip(_TRUNK[1:3], _middles(ours)[1:3], strict=True):
         upper = next(
             (order for order, middle in enumerate(theirs) if middle > place), len(theirs) - 1
         )
@@ -189,7 +190,7 @@ def _middles(points: list[Tensor]) -> list[float]:
 
 def _corrections(rig: Rig, source: Skeleton, target: Skeleton) -> dict[str, Tensor]:
     """SMPL-22 name -> (3, 3) turn of our rest bone to the source's; joints not listed need none."""
-    theirs, ours = _rest_positions(rig, source), target.rest_joints
+    theirs, ours = pose(source, rig.rest), target.rest_joints
     result = {}
 
     def between(start: str, end: str) -> Tensor:
@@ -201,31 +202,17 @@ def _corrections(rig: Rig, source: Skeleton, target: Skeleton) -> dict[str, Tens
             result[f"{side}_{start}"] = between(f"{side}_{start}", f"{side}_{end}")
         result[f"{side}_wrist"] = result[f"{side}_elbow"]
         if f"{side}_foot" in rig.joints:
-            result[f"{side}_ankle"] = _flat_foot(rig, theirs, side)
+            bone = theirs[rig.joints[f"{side}_foot"]] - theirs[rig.joints[f"{side}_ankle"]]
+            result[f"{side}_ankle"] = _straight_ahead(bone)
             result[f"{side}_foot"] = result[f"{side}_ankle"]
     if "neck" in rig.joints and "head" in rig.joints:
         result["neck"] = between("neck", "head")
     return result
 
 
-def _flat_foot(rig: Rig, rest: Tensor, side: str) -> Tensor:
-    """(3, 3) turn from the source's rest foot... to the pose in which it is flat and points straight ahead."""
-    bone = rest[rig.joints[f"{side}_foot"]] - rest[rig.joints[f"{side}_ankle"]]
-    level = float(bone[[0, 2]].norm())
-    drop = float(torch.atan2(-bone[1], bone.new_tensor(level)))
-    if rig.foot_drop is not None:
-        drop = rig.foot_drop
-    angle = bone.new_tensor(drop)
-    flat = torch.stack((torch.zeros_like(angle), -torch.sin(angle), torch.cos(angle)))
-    return rotation_between(flat, bone)
-
-
-def _rest_positions(rig: Rig, source: Skeleton) -> Tensor:
-    """(J, 3) joint positions in the T-pose."""
-    positions: list[Tensor] = []
-    for parent, offset in zip(source.parents, source.offsets, strict=True):
-        positions.append(offset if parent < 0 else positions[parent] + rig.rest[parent] @ offset)
-    return torch.stack(positions)
+def _straight_ahead(bone: Tensor) -> Tensor:
+    """(3, 3) turn about Y from straight ahead to where a foot points."""
+    return yaw_matrix(torch.atan2(bone[0], bone[2]))
 
 
 def _mean(positions: Tensor, rig: Rig, part: str) -> Tensor:
@@ -234,7 +221,7 @@ def _mean(positions: Tensor, rig: Rig, part: str) -> Tensor:
 
 def _leg_length(rig: Rig, source: Skeleton) -> float:
     """Thigh plus shin of the source, mean of both sides, in its unit."""
-    rest = _rest_positions(rig, source)
+    rest = pose(source, rig.rest)
     total = 0.0
     for side in SIDES:
         hip, knee, ankle = (rest[rig.joints[f"{side}_{part}"]] for part in ("hip", "knee", "ankle"))

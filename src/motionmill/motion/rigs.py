@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from motionmill.motion.rotations import matrix_from_euler
 from motionmill.motion.skeleton import SMPL_22_NAMES, Skeleton
 
 SIDES = ("left", "right")
@@ -30,12 +31,16 @@ class Naming:
         sides: what "?" becomes for left and right.
         joints: SMPL-22 part (pelvis, neck, head, hip, knee, ... without side) -> accepted names, the best first.
         spine: joints between pelvis and neck, from below; any of them may be missing.
+        has: names that must be there too.
+        lacks: names that must not be there.
     """
 
     name: str
     sides: tuple[str, str]
     joints: Mapping[str, tuple[str, ...]]
     spine: tuple[str, ...]
+    has: tuple[str, ...] = ()
+    lacks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -46,28 +51,16 @@ class Rig:
         name: of the rig or of the family of its names.
         joints: SMPL-22 name -> joint index; the spine is in `spine`. Collars, feet, neck and head may be missing.
         spine: indices of the joints between pelvis and neck, from below.
-        rest: (J, 3, 3) world rotation of each joint in a T-pose that faces +Z.
-        standing: whether the zero pose itself stands like a T-pose.
-        foot_drop: how far the bone from ankle to foot joint points down when the foot is flat, radians; None where
-            the foot is flat in the rest pose.
+        rest: (J, 3, 3) world rotation of each joint in the pose that corresponds to our rest pose: facing +Z, arms out,
+            elbows bending forward, head level, feet flat.
+        up: (3,) direction from hips to head in the zero pose.
     """
 
     name: str
     joints: Mapping[str, int]
     spine: tuple[int, ...]
     rest: Tensor
-    standing: bool = True
-    foot_drop: float | None = None
-
-
-@dataclass(frozen=True)
-class _Axes:
-    """Where local X, Y and Z point in the T-pose, for a rig whose zero pose is none: "+Y -X +Z" for each part of the body."""
-
-    name: str
-    parts: Mapping[str, str]
-    foot_drop_degrees: float | None = None
-    extra: Mapping[str, str] = field(default_factory=dict)
+    up: Tensor
 
 
 _MIXAMO = {
@@ -84,6 +77,20 @@ _MIXAMO = {
     "foot": ("?toebase", "?toe", "?toes"),
 }
 
+_MOTIONBUILDER = {
+    "pelvis": ("hips",),
+    "neck": ("lowerneck", "neck"),
+    "head": ("head",),
+    "collar": ("?collar",),
+    "shoulder": ("?shoulder",),
+    "elbow": ("?elbow",),
+    "wrist": ("?wrist",),
+    "hip": ("?hip",),
+    "knee": ("?knee",),
+    "ankle": ("?ankle",),
+    "foot": ("?toe",),
+}
+
 NAMINGS = (
     Naming(
         "smpl",
@@ -94,9 +101,10 @@ NAMINGS = (
         },
         ("spine1", "spine2", "spine3"),
     ),
-    Naming(
-        "mixamo", ("left", "right"), _MIXAMO, ("lowerback", "spine", "chest", "spine1", "spine2", "spine3")
-    ),
+    Naming("cgspeed", SIDES, _MIXAMO, ("lowerback", "spine", "spine1"), has=("lhipjoint",)),
+    Naming("woody", SIDES, _MIXAMO, ("spine", "spine1"), has=("leftshoulder1",), lacks=("neck",)),
+    Naming("uiprmd", SIDES, _MIXAMO, ("spine", "chest"), has=("chest",), lacks=("leftshoulder",)),
+    Naming("mixamo", SIDES, _MIXAMO, ("spine", "chest", "spine1", "spine2", "spine3")),
     Naming(
         "asf",
         ("l", "r"),
@@ -108,7 +116,7 @@ NAMINGS = (
         ("lowerback", "upperback", "thorax"),
     ),
     Naming(
-        "bandai",
+        "game",
         ("l", "r"),
         {
             "pelvis": ("hips",), "neck": ("neck",), "head": ("head",), "collar": ("shoulder?",),
@@ -117,16 +125,8 @@ NAMINGS = (
         },
         ("spine", "chest"),
     ),
-    Naming(
-        "motionbuilder",
-        ("left", "right"),
-        {
-            "pelvis": ("hips",), "neck": ("lowerneck", "neck"), "head": ("head",), "collar": ("?collar",),
-            "shoulder": ("?shoulder",), "elbow": ("?elbow",), "wrist": ("?wrist",), "hip": ("?hip",),
-            "knee": ("?knee",), "ankle": ("?ankle",), "foot": ("?toe",),
-        },
-        ("lowerback", "chest", "chest2", "chest3", "chest4"),
-    ),
+    Naming("cgspeedmax", SIDES, _MOTIONBUILDER, ("lowerback", "chest", "chest2"), has=("lhipjoint",)),
+    Naming("motionbuilder", SIDES, _MOTIONBUILDER, ("chest", "chest2", "chest3", "chest4")),
     Naming(
         "deepmimic",
         ("left", "right"),
@@ -170,37 +170,41 @@ NAMINGS = (
 
 # Rigs whose bones run along one local axis: where local X, Y and Z point in a T-pose that faces +Z with the left on +X.
 # Bone axes come from the offsets, twists from the hinge axes of knees and elbows over real clips.
-_AXES = (
-    _Axes(
-        "bandai",
-        {
-            "pelvis": "+Y -X +Z", "trunk": "+Y +Z +X", "left_arm": "+X +Y +Z", "right_arm": "+X -Y -Z",
-            "left_leg": "-Y +X +Z", "right_leg": "+Y +X -Z", "left_foot": "+Z +X +Y", "right_foot": "-Z +X -Y",
-        },
-        foot_drop_degrees=39.6,
-    ),
-    _Axes(
-        "snu_basket",
-        {
-            "pelvis": "+Y +Z +X", "trunk": "+Y +Z +X", "left_arm": "+X +Z -Y", "right_arm": "-X +Z +Y",
-            "left_leg": "-Y +Z -X", "right_leg": "-Y +Z -X", "left_foot": "-Y +Z -X", "right_foot": "-Y +Z -X",
-        },
-    ),
-    _Axes(
-        "snu_martial_arts",
-        {
-            "pelvis": "+Y -Z -X", "trunk": "+Y -Z -X", "left_arm": "+X -Z +Y", "right_arm": "+X +Z -Y",
-            "left_leg": "+Y -Z -X", "right_leg": "-Y +Z -X", "left_foot": "+Y -Z -X", "right_foot": "-Y +Z -X",
-        },
-    ),
-    _Axes(
-        "rokoko",
-        {
-            "pelvis": "+X +Y +Z", "trunk": "+Y -X +Z", "left_arm": "+X +Y +Z", "right_arm": "-X -Y +Z",
-            "left_leg": "-Y +X +Z", "right_leg": "-Y +X +Z", "left_foot": "-Y +X +Z", "right_foot": "-Y +X +Z",
-        },
-    ),
-)  # fmt: skip
+_AXES: Mapping[str, Mapping[str, str]] = {
+    "bandai": {
+        "pelvis": "+Y -X +Z", "trunk": "+Y +Z +X", "left_arm": "+X +Y +Z", "right_arm": "+X -Y -Z",
+        "left_leg": "-Y +X +Z", "right_leg": "+Y +X -Z", "left_foot": "+Z +X +Y", "right_foot": "-Z +X -Y",
+    },
+    "snu_basket": {
+        "pelvis": "+Y +Z +X", "trunk": "+Y +Z +X", "left_arm": "+X -Z +Y", "right_arm": "-X -Z -Y",
+        "left_leg": "-Y +Z -X", "right_leg": "-Y +Z -X", "left_foot": "-Y +Z -X", "right_foot": "-Y +Z -X",
+        "left_toe": "+Z +Y -X", "right_toe": "+Z +Y -X",
+    },
+    "snu_martial_arts": {
+        "pelvis": "+Y -Z -X", "trunk": "+Y -Z -X", "left_arm": "+X -Z +Y", "right_arm": "+X +Z -Y",
+        "left_leg": "+Y -Z -X", "right_leg": "-Y +Z -X", "left_foot": "+Y -Z -X", "right_foot": "-Y +Z -X",
+        "left_toe": "+Z +Y -X", "right_toe": "+Z +Y -X",
+    },
+    "rokoko": {
+        "pelvis": "+X +Y +Z", "trunk": "+Y -X +Z", "head": "+X +Y +Z", "left_arm": "+X +Y +Z", "right_arm": "-X +Y -Z",
+        "left_leg": "-Y +X +Z", "right_leg": "-Y +X +Z", "left_foot": "+Z +X +Y", "right_foot": "+Z +X +Y",
+    },
+}  # fmt: skip
+
+# How the parts of a rig are turned, against its T-pose, when a person stands relaxed, feet flat, head level: degrees about
+# X (forward and down), Y (to the left) and Z, of the left side; the right mirrors it. Medians over real clips
+# (benchmarks/retarget_report.py measures them), entered where they differ from zero by more than measuring them does.
+_NEUTRAL: Mapping[str, Mapping[str, tuple[float, float, float]]] = {
+    "bandai": {"collar": (0, 17, 0), "foot": (39.6, 0, 0), "toe": (23, 0, 0)},
+    "snu_basket": {"collar": (1, 4, -11), "hand": (-90, 0, 0)},
+    "snu_martial_arts": {"collar": (3, 18, 0), "hand": (-90, 0, 0)},
+    "woody": {"collar": (4, 0, -27)},
+    "uiprmd": {"pelvis": (10, 0, 0), "head": (-18, 0, 0), "foot": (-10.5, 0, 5.5), "toe": (-10.5, 0, 5.5)},
+    "asf": {"head": (14, 0, 0), "arm": (30, 0, 0), "hand": (30, 0, 0), "foot": (2, 0, -16), "toe": (2, 0, -16)},
+    "cgspeed": {"head": (28, 0, 0), "arm": (30, 0, 0), "hand": (30, 0, 0), "foot": (2, 0, -18), "toe": (2, 0, -18)},
+    "cgspeedmax": {"arm": (30, 0, 0), "hand": (30, 0, 0), "foot": (4, 0, -18), "toe": (4, 0, -18)},
+    "poser": {"arm": (30, 0, 0), "hand": (30, 0, 0), "foot": (2, 0, 5)},
+}  # fmt: skip
 
 
 def recognise(skeleton: Skeleton) -> Rig:
@@ -210,7 +214,11 @@ def recognise(skeleton: Skeleton) -> Rig:
         ValueError: unknown joint names (the message lists what is missing), or a rest pose that is no person.
     """
     plain = _plain_names(skeleton.names)
-    found = [(naming, _match(naming, plain)) for naming in NAMINGS]
+    found = [
+        (naming, _match(naming, plain))
+        for naming in NAMINGS
+        if plain.keys() >= set(naming.has) and not plain.keys() & set(naming.lacks)
+    ]
     complete = [
         (naming, joints) for naming, joints in found if all(part in joints for part in REQUIRED)
     ]
@@ -225,15 +233,15 @@ def recognise(skeleton: Skeleton) -> Rig:
         spine = tuple(plain[name] for name in naming.spine if name in plain)
         turn = body_axes(skeleton.rest_joints, joints)
         if turn is not None:
-            rest = turn.expand(skeleton.num_joints, 3, 3)
-            return Rig(naming.name, *_with_neck(skeleton.rest_joints, joints, spine), rest)
-        for axes in _AXES:
+            rest = turn.repeat(skeleton.num_joints, 1, 1)
+            joints, spine = _with_neck(skeleton.rest_joints, joints, spine)
+            return _neutral(Rig(naming.name, joints, spine, rest, turn[1]))
+        for name, axes in _AXES.items():
             rest = _rest_rotations(axes, skeleton, joints, spine)
-            turn = body_axes(_pose(skeleton, rest), joints)
+            turn = body_axes(pose(skeleton, rest), joints)
             if turn is not None and torch.allclose(turn, torch.eye(3, dtype=turn.dtype), atol=0.2):
-                drop = axes.foot_drop_degrees
-                radians = None if drop is None else float(torch.deg2rad(torch.tensor(drop)))
-                return Rig(axes.name, joints, spine, rest, standing=False, foot_drop=radians)
+                up = torch.tensor([0.0, 1.0, 0.0], dtype=rest.dtype)
+                return _neutral(Rig(name, joints, spine, rest, up))
     raise ValueError(
         f"skeleton with joints {', '.join(skeleton.names[:6])}, ...: the zero pose is no T-pose and the axes of this rig "
         "are not known; export it with a T-pose as the rest pose"
@@ -307,29 +315,50 @@ def _match(naming: Naming, plain: Mapping[str, int]) -> dict[str, int]:
     return joints
 
 
+# Parts whose axes are those of a larger one unless they are listed themselves.
+_WITHIN = {"neck": "trunk", "head": "trunk"} | {
+    f"{side}_{part}": f"{side}_{larger}"
+    for side in SIDES
+    for part, larger in (("collar", "arm"), ("hand", "arm"), ("toe", "foot"))
+}
+
+
+def _neutral(rig: Rig) -> Rig:
+    """The rig with its rest pose turned from its T-pose to the relaxed stand of `_NEUTRAL`."""
+    rest = rig.rest.clone()
+    for smpl, joint in rig.joints.items():
+        part = _part(smpl).removeprefix("left_").removeprefix("right_")
+        if part in _NEUTRAL.get(rig.name, {}):
+            pitch, yaw, roll = torch.deg2rad(rest.new_tensor(_NEUTRAL[rig.name][part]))
+            mirror = -1.0 if smpl.startswith("right_") else 1.0
+            angles = torch.stack((mirror * yaw, pitch, mirror * roll))
+            rest[joint] = matrix_from_euler("YXZ", angles) @ rest[joint]
+    return replace(rig, rest=rest)
+
+
 def _rest_rotations(
-    axes: _Axes, skeleton: Skeleton, joints: Mapping[str, int], spine: Sequence[int]
+    axes: Mapping[str, str], skeleton: Skeleton, joints: Mapping[str, int], spine: Sequence[int]
 ) -> Tensor:
     """(J, 3, 3) world rotations of the T-pose; joints that are not mapped follow their parent."""
     part_of = {joints[name]: _part(name) for name in joints} | dict.fromkeys(spine, "trunk")
     rest: list[Tensor] = []
     for joint, parent in enumerate(skeleton.parents):
         if joint in part_of:
-            rest.append(_axes_matrix(axes.parts[part_of[joint]]))
+            part = part_of[joint]
+            rest.append(_axes_matrix(axes.get(part, axes.get(_WITHIN.get(part, ""), "+X +Y +Z"))))
         else:
             rest.append(rest[parent] if parent >= 0 else torch.eye(3, dtype=torch.float64))
     return torch.stack(rest)
 
 
 def _part(smpl: str) -> str:
+    """The part of `_AXES` and `_NEUTRAL` that an SMPL-22 joint belongs to."""
     side, _, joint = smpl.rpartition("_")
-    if joint in ("collar", "shoulder", "elbow", "wrist"):
-        return f"{side}_arm"
-    if joint in ("hip", "knee"):
-        return f"{side}_leg"
-    if joint in ("ankle", "foot"):
-        return f"{side}_foot"
-    return "pelvis" if joint == "pelvis" else "trunk"
+    groups = {"collar": "collar", "shoulder": "arm", "elbow": "arm", "wrist": "hand", "hip": "leg", "knee": "leg",
+              "ankle": "foot", "foot": "toe"}  # fmt: skip
+    if joint in groups:
+        return f"{side}_{groups[joint]}"
+    return smpl if smpl in ("pelvis", "neck", "head") else "trunk"
 
 
 def _axes_matrix(axes: str) -> Tensor:
@@ -340,7 +369,7 @@ def _axes_matrix(axes: str) -> Tensor:
     return matrix
 
 
-def _pose(skeleton: Skeleton, rest: Tensor) -> Tensor:
+def pose(skeleton: Skeleton, rest: Tensor) -> Tensor:
     """(J, 3) joint positions with the given world rotations and the root at the origin."""
     positions: list[Tensor] = []
     for parent, offset in zip(skeleton.parents, skeleton.offsets, strict=True):
