@@ -1,7 +1,7 @@
 """BVH text <-> Motion on the file's own skeleton.
 
-Shapes: T frames, J joints, C channels. The format: Biovision Hierarchy, M. Meredith and S. Maddock, "Motion Capture File
-Formats Explained", 2001, section 2. Rotations are degrees, applied in the order in which the channels are listed.
+Shapes: T frames, J joints, C channels. The format: M. Meredith and S. Maddock, "Motion Capture File Formats Explained",
+2001, section on BVH. Rotations are degrees, applied in the order in which the channels are listed.
 Position channels of a joint are its translation from its parent and REPLACE its OFFSET.
 """
 
@@ -79,9 +79,9 @@ def motion_from_channels(
 ) -> Motion:
     """Channel values of every frame to a Motion.
 
-    A joint whose position channels vary although it is not the root (a stretching limb) keeps their median, since bones of a
-    Skeleton do not change. A root that only carries the hips (one child, with position channels of its own) is composed
-    with them and left out, so that the first joint is the hips.
+    A joint whose position channels vary although it is not the root (a stretching limb) keeps their median, since bones
+    of a Skeleton do not change. A root that only carries the hips (one child, with position channels of its own) is
+    composed with them and left out, so that the first joint is the hips.
 
     Args:
         hierarchy: joints and their channels.

@@ -1,12 +1,13 @@
 """Motion on any recognised rig -> Motion on our skeleton, by rotations through both rigs' rest poses.
 
 Shapes: T frames, J joints of the source, 22 joints of the result. For every mapped joint there is one constant matrix C
-such that the world rotation of the result's joint is the source's times C; C turns our rest direction of the joint's bone
-into the source's. The hips' path is scaled by the ratio of the leg lengths, so that the feet do not slide.
+such that the world rotation of the result's joint is the source's times C; C turns our rest direction of the joint's
+bone into the source's. The hips' path is scaled by the ratio of the leg lengths, so that the feet do not slide.
 """
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import torch
@@ -120,7 +121,7 @@ def _upright(rig: Rig, positions: Tensor) -> Tensor:
 
 def _from_rest(rig: Rig, rotations: Tensor) -> dict[str, Tensor]:
     """SMPL-22 name (and "spine0", "spine1", ... of the source) -> (T, 3, 3) world rotation since the T-pose."""
-    indices = rig.joints | {f"spine{order}": joint for order, joint in enumerate(rig.spine)}
+    indices = {**rig.joints, **{f"spine{order}": joint for order, joint in enumerate(rig.spine)}}
     return {name: rotations[:, joint] @ rig.rest[joint].T for name, joint in indices.items()}
 
 
@@ -136,7 +137,10 @@ def _world_rotations(
     for name, parent in zip(target.names[1:], target.parents[1:], strict=True):
         if name in world:
             continue
-        if name in turned:
+        side = name.removesuffix("_foot")
+        if name == f"{side}_foot" and (name not in turned or _stiff(turned, side)):
+            world[name] = world[f"{side}_ankle"]
+        elif name in turned:
             correction = corrections.get(name)
             world[name] = turned[name] if correction is None else turned[name] @ correction
         elif name == "neck" and "head" in turned:
@@ -146,20 +150,26 @@ def _world_rotations(
     return torch.stack([world[name] for name in target.names], dim=1)
 
 
+def _stiff(turned: dict[str, Tensor], side: str) -> bool:
+    """Whether the toes never bend, so that their axes tell nothing."""
+    bend = turned[f"{side}_ankle"].transpose(-1, -2) @ turned[f"{side}_foot"]
+    return float((bend - bend[:1]).abs().max()) < 1e-3
+
+
 def _spine(
     rig: Rig, source: Skeleton, target: Skeleton, turned: dict[str, Tensor]
 ) -> dict[str, Tensor]:
     """World rotations of spine1, spine2 and spine3, sampled along the source's spine, however many joints it has.
 
-    Each segment's rotation stands at its middle; between the middles rotations are interpolated. The chest (spine3) takes
-    that of the source's last spine joint, which carries the shoulders.
+    Each segment's rotation stands at its middle; between the middles rotations are interpolated. The chest (spine3)
+    takes that of the source's last spine joint, which carries the shoulders.
     """
     rest = pose(source, rig.rest)
     end = rest[rig.joints["neck"]] if "neck" in rig.joints else _mean(rest, rig, "shoulder")
     points = [rest[rig.joints["pelvis"]], *(rest[joint] for joint in rig.spine), end]
     ours = [target.rest_joints[target.index(name)] for name in _TRUNK]
     rotations = [turned["pelvis"]]
-    for order, (start, end) in enumerate(zip(points[1:], points[2:], strict=False)):
+    for order, (start, end) in enumerate(itertools.pairwise(points[1:])):
         straight = float((end - start).norm()) > 1e-3 * float((points[-1] - points[0]).norm())
         correction = rotation_between(ours[-1] - ours[0], end - start) if straight else torch.eye(3)
         rotations.append(turned[f"spine{order}"] @ correction.to(start))
@@ -180,7 +190,7 @@ def _spine(
 
 def _middles(points: list[Tensor]) -> list[float]:
     """Places of the middles of the segments along a chain of points, as shares of its length."""
-    lengths = [float((end - start).norm()) for start, end in zip(points, points[1:], strict=False)]
+    lengths = [float((end - start).norm()) for start, end in itertools.pairwise(points)]
     lengths = [max(length, _MIN_SPINE_SHARE * sum(lengths)) for length in lengths]
     starts = [sum(lengths[:order]) for order in range(len(lengths))]
     return [

@@ -63,6 +63,7 @@ class Rig:
     up: Tensor
 
 
+_LIMB_PARTS = ("collar", "shoulder", "elbow", "wrist", "hip", "knee", "ankle", "foot")
 _MIXAMO = {
     "pelvis": ("hips",),
     "neck": ("neck",),
@@ -96,8 +97,8 @@ NAMINGS = (
         "smpl",
         ("left", "right"),
         {
-            part: (part if part in SMPL_22_NAMES else f"?{part}",)
-            for part in ("pelvis", "neck", "head", "collar", "shoulder", "elbow", "wrist", "hip", "knee", "ankle", "foot")
+            **{part: (part,) for part in ("pelvis", "neck", "head")},
+            **{part: (f"?{part}",) for part in _LIMB_PARTS},
         },
         ("spine1", "spine2", "spine3"),
     ),
@@ -178,12 +179,10 @@ _AXES: Mapping[str, Mapping[str, str]] = {
     "snu_basket": {
         "pelvis": "+Y +Z +X", "trunk": "+Y +Z +X", "left_arm": "+X -Z +Y", "right_arm": "-X -Z -Y",
         "left_leg": "-Y +Z -X", "right_leg": "-Y +Z -X", "left_foot": "-Y +Z -X", "right_foot": "-Y +Z -X",
-        "left_toe": "+Z +Y -X", "right_toe": "+Z +Y -X",
     },
     "snu_martial_arts": {
         "pelvis": "+Y -Z -X", "trunk": "+Y -Z -X", "left_arm": "+X -Z +Y", "right_arm": "+X +Z -Y",
         "left_leg": "+Y -Z -X", "right_leg": "-Y +Z -X", "left_foot": "+Y -Z -X", "right_foot": "-Y +Z -X",
-        "left_toe": "+Z +Y -X", "right_toe": "+Z +Y -X",
     },
     "rokoko": {
         "pelvis": "+X +Y +Z", "trunk": "+Y -X +Z", "head": "+X +Y +Z", "left_arm": "+X +Y +Z", "right_arm": "-X +Y -Z",
@@ -191,9 +190,9 @@ _AXES: Mapping[str, Mapping[str, str]] = {
     },
 }  # fmt: skip
 
-# How the parts of a rig are turned, against its T-pose, when a person stands relaxed, feet flat, head level: degrees about
-# X (forward and down), Y (to the left) and Z, of the left side; the right mirrors it. Medians over real clips
-# (benchmarks/retarget_report.py measures them), entered where they differ from zero by more than measuring them does.
+# How the parts of a rig are turned, against its T-pose, when a person stands relaxed, feet flat, head level: degrees
+# about X (forward and down), Y (to the left) and Z, of the left side; the right mirrors it. Medians over the walking
+# frames (feet: the resting ones) of the clips in ../shared/data, entered where they are clearly not zero.
 _NEUTRAL: Mapping[str, Mapping[str, tuple[float, float, float]]] = {
     "bandai": {"collar": (0, 17, 0), "foot": (39.6, 0, 0), "toe": (23, 0, 0)},
     "snu_basket": {"collar": (1, 4, -11), "hand": (-90, 0, 0)},
@@ -201,7 +200,7 @@ _NEUTRAL: Mapping[str, Mapping[str, tuple[float, float, float]]] = {
     "woody": {"collar": (4, 0, -27)},
     "uiprmd": {"pelvis": (10, 0, 0), "head": (-18, 0, 0), "foot": (-10.5, 0, 5.5), "toe": (-10.5, 0, 5.5)},
     "asf": {"head": (14, 0, 0), "arm": (30, 0, 0), "hand": (30, 0, 0), "foot": (2, 0, -16), "toe": (2, 0, -16)},
-    "cgspeed": {"head": (28, 0, 0), "arm": (30, 0, 0), "hand": (30, 0, 0), "foot": (2, 0, -18), "toe": (2, 0, -18)},
+    "cgspeed": {"head": (14, 0, 0), "arm": (30, 0, 0), "hand": (30, 0, 0), "foot": (2, 0, -18), "toe": (2, 0, -18)},
     "cgspeedmax": {"arm": (30, 0, 0), "hand": (30, 0, 0), "foot": (4, 0, -18), "toe": (4, 0, -18)},
     "poser": {"arm": (30, 0, 0), "hand": (30, 0, 0), "foot": (2, 0, 5)},
 }  # fmt: skip
@@ -243,21 +242,21 @@ def recognise(skeleton: Skeleton) -> Rig:
                 up = torch.tensor([0.0, 1.0, 0.0], dtype=rest.dtype)
                 return _neutral(Rig(name, joints, spine, rest, up))
     raise ValueError(
-        f"skeleton with joints {', '.join(skeleton.names[:6])}, ...: the zero pose is no T-pose and the axes of this rig "
-        "are not known; export it with a T-pose as the rest pose"
+        f"skeleton with joints {', '.join(skeleton.names[:6])}, ...: the zero pose is no T-pose and the axes of "
+        "this rig are not known; export it with a T-pose as the rest pose"
     )
 
 
 def body_axes(positions: Tensor, joints: Mapping[str, int]) -> Tensor | None:
-    """The rotation that turns a pose to face +Z upright, from its hips, knees and shoulders; None where it is not standing.
+    """The rotation that turns a pose to face +Z upright, from hips, legs and shoulders; None where it does not stand.
 
     Args:
         positions: (J, 3).
         joints: SMPL-22 name -> index.
 
     Returns:
-        (3, 3) with entries 0 and ±1 where the pose stands along the coordinate axes within 15 degrees, so that a slightly
-        leaning rest pose keeps its lean.
+        (3, 3) with entries 0 and ±1 where the pose stands along the coordinate axes within 15 degrees, so that a
+        slightly leaning rest pose keeps its lean.
     """
     hips = [positions[joints[f"{side}_hip"]] for side in SIDES]
     knees = [positions[joints[f"{side}_knee"]] for side in SIDES]
