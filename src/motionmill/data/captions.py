@@ -11,7 +11,7 @@ import functools
 import random
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from motionmill.data.describe import Facts, contradicts
@@ -121,6 +121,23 @@ def judge_classes(content: str | None, style: str | None) -> tuple[str | None, s
     )
 
 
+def true_labels(labels: Mapping[str, Any], facts: Facts) -> dict[str, Any]:
+    """The labels with sides exchanged where the motion shows the other one: some takes are filed wrongly."""
+    fixed = dict(labels)
+    for key in ("content", "label"):
+        if isinstance(text := labels.get(key), str):
+            fixed[key] = _truer(text.replace("-", " "), facts, keep=text)
+    if captions := labels.get("captions"):
+        fixed["captions"] = [_truer(caption, facts, keep=caption) for caption in captions]
+    return fixed
+
+
+def _truer(words: str, facts: Facts, *, keep: str) -> str:
+    other = mirror_caption(words)
+    wrong = contradicts(words, facts) is not None and contradicts(other, facts) is None
+    return mirror_caption(keep) if wrong else keep
+
+
 def meaning(labels: Mapping[str, Any]) -> Meaning:
     """The meaning of a source's labels: `content` and `style`, `segments`, or else `captions`.
 
@@ -158,7 +175,8 @@ def write_captions(
         count: how many; fewer where the phrases do not give so many.
         rng: decides the wording; the same state gives the same captions.
     """
-    return list(captions_of(meaning(labels), facts, count=count, rng=rng))
+    meant = meaning(labels if facts is None else true_labels(labels, facts))
+    return list(captions_of(meant, facts, count=count, rng=rng))
 
 
 def segment_captions(types: Sequence[str], *, count: int = 32, rng: random.Random) -> list[str]:
@@ -170,6 +188,7 @@ def captions_of(
     meaning: Meaning, facts: Facts | None, *, count: int, rng: random.Random
 ) -> Iterator[str]:
     """Draw captions of a meaning until there are `count` different ones, or nothing new comes."""
+    meaning = _with_motion_sides(meaning, facts)
     seen: set[str] = set()
     for sentence in meaning.sentences:
         if facts is None or contradicts(sentence, facts) is None:
@@ -223,6 +242,16 @@ def _from_rows(
         style or (styles.pop() if len(styles) == 1 else "normal"),
         sentences,
     )
+
+
+def _with_motion_sides(meaning: Meaning, facts: Facts | None) -> Meaning:
+    """`side: motion` filled in; without facts, or without a clear side, the action is a plain walk."""
+    if not any(slots.get("side") == "motion" for slots in meaning.slots):
+        return meaning
+    if facts is None or abs(facts.left) < 0.5:
+        return replace(meaning, actions=("walk",), slots=({},))
+    side = "left" if facts.left > 0 else "right"
+    return replace(meaning, slots=tuple({**slots, "side": side} for slots in meaning.slots))
 
 
 def _draw(meaning: Meaning, facts: Facts | None, rng: random.Random) -> str:

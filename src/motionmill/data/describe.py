@@ -19,7 +19,7 @@ from motionmill.motion.motion import Motion
 from motionmill.motion.rotations import heading, yaw_matrix
 
 Side = Literal["left", "right", "both", "none"]
-Direction = Literal["forward", "backward", "left", "right", "none"]
+Direction = Literal["forward", "backward", "left", "right", "place", "none"]
 
 _FPS: Final = 30.0
 _PELVIS, _SPINE3, _HEAD = 0, 9, 15
@@ -27,11 +27,14 @@ _ANKLES, _FEET, _SHOULDERS, _WRISTS = (7, 8), (10, 11), (16, 17), (20, 21)
 
 _TRAVEL: Final = 0.5  # metres of net way that count as going somewhere
 _TURN: Final = 40.0  # degrees of net turn that count as turning
+_NO_TURN: Final = 12.0  # degrees of turn below which a clip does not turn
 _RAISED: Final = -0.06  # metres of the wrist over the shoulder from which a hand counts as raised
 _WAVE_SWINGS: Final = 3  # changes of direction of a lifted wrist that make a wave
 _WAVE_SIZE: Final = 0.05  # metres of wrist way between two changes of direction
-_ONE_SIDED: Final = 1.5  # how much more one hand or foot must move to be the one that acts
-_ACTIVE_HAND: Final = 0.35  # metres from its resting place that a hand must come
+_ONE_SIDED: Final = 1.8  # how much more one hand or foot must move to be the one that acts
+_USED: Final = 0.35  # metres from hanging beside the hip that a used hand comes
+_STIRS: Final = 0.12  # metres that a hand or foot must move about to act
+_STAYS: Final = 0.3  # metres of way below which steps are steps in place
 _KICK_HEIGHT: Final = 0.35  # metres over the floor that an ankle must rise to kick, beyond standing
 _FLIGHT: Final = 0.10  # metres that both feet must be over the floor to jump
 _FLIGHT_SECONDS: Final = 0.1
@@ -54,8 +57,10 @@ class Facts:
         body_forward, body_left: way along and across the heading of the moment, summed, metres.
         speed: mean speed over the floor, metres a second.
         turn: net turn in degrees, left positive, several rounds add up.
+        turn_left, turn_right: greatest turn to each side in the course of the clip, degrees, both positive.
         raised: which hands come up to the shoulder or higher.
         waving: which raised hands swing to and fro.
+        used_hands: which hands come away from hanging at the side.
         active_hand, active_foot: which hand or foot moves most relative to the body; "both" when alike,
             "none" when still.
         kicking_foot: which foot is lifted high; "none" when none is.
@@ -72,8 +77,11 @@ class Facts:
     body_left: float
     speed: float
     turn: float
+    turn_left: float
+    turn_right: float
     raised: Side
     waving: Side
+    used_hands: Side
     active_hand: Side
     active_foot: Side
     kicking_foot: Side
@@ -90,7 +98,12 @@ class Facts:
 
     @property
     def travel(self) -> Direction:
-        """Where the body goes, seen from itself; "none" when it stays or goes in no clear direction."""
+        """Where the body goes, seen from itself.
+
+        "place" for steps on the spot, "none" when it stands or goes in no clear direction.
+        """
+        if self.path < _STAYS:
+            return "place" if self.steps > 1 and self.active_foot != "none" else "none"
         turning = abs(self.turn) > _TURN
         ahead, aside = (self.body_forward, self.body_left) if turning else (self.forward, self.left)
         if math.hypot(ahead, aside) < _TRAVEL:
@@ -106,8 +119,11 @@ class Facts:
 
     @property
     def turning(self) -> Literal["left", "right", "none"]:
-        """Net turn over 40 degrees."""
-        return "none" if abs(self.turn) < _TURN else "left" if self.turn > 0 else "right"
+        """The side that the body turns to by over 40 degrees, if it turns to one side only."""
+        left, right = self.turn_left > _TURN, self.turn_right > _TURN
+        if left == right:
+            return "none"
+        return "left" if left else "right"
 
     def clause(self, kind: str) -> str | None:
         """What may be said of `travel`, `turn`, `hand`, `foot` or `speed`; None where nothing is clear."""
@@ -133,6 +149,15 @@ def facts(motion: Motion) -> Facts:
     return measure(motion.joints().double(), motion.rotations[:, 0].double())
 
 
+def in_t_pose(joints: Tensor) -> Tensor:
+    """(T, 22, 3) joints -> (T,) whether the person stands with both arms stretched sideways, as for calibration."""
+    arms = joints[:, _WRISTS] - joints[:, _SHOULDERS]
+    level = arms[..., 1].abs() < 0.12
+    stretched = arms[..., [0, 2]].norm(dim=-1) > 0.45
+    legs = (joints[:, _PELVIS, 1] - joints[:, _ANKLES, 1].amin(dim=1)) > 0.75
+    return (level & stretched).all(dim=1) & legs
+
+
 def measure(joints: Tensor, root_rotations: Tensor) -> Facts:
     """Facts from joints and pelvis rotations.
 
@@ -150,6 +175,7 @@ def measure(joints: Tensor, root_rotations: Tensor) -> Facts:
     path = float(steps[:, [0, 2]].norm(dim=-1).sum())
     body = torch.einsum("tij,tkj->tki", yaw_matrix(-angles), joints - joints[:, :1])
     raised, waving = _raised_hands(joints, body)
+    used = _used_hands(body)
     return Facts(
         seconds=seconds,
         path=path,
@@ -159,10 +185,13 @@ def measure(joints: Tensor, root_rotations: Tensor) -> Facts:
         body_left=float(own[0]),
         speed=path / seconds,
         turn=math.degrees(float(angles[-1] - angles[0])),
+        turn_left=_greatest_rise(angles),
+        turn_right=_greatest_rise(-angles),
         raised=raised,
         waving=waving,
-        active_hand=_active_hand(body),
-        active_foot=_busier(*(_wander(body[:, ankle]) for ankle in _ANKLES), least=0.15),
+        used_hands=used,
+        active_hand=_busier(*(_activity(body[:, wrist]) for wrist in _WRISTS), or_else=used),
+        active_foot=_busier(*(_activity(body[:, ankle]) for ankle in _ANKLES), or_else="none"),
         kicking_foot=_kicking_foot(joints),
         posture=_posture(joints),
         jumps=_jumps(joints),
@@ -177,6 +206,12 @@ def _headings(rotations: Tensor) -> Tensor:
     upright = rotations[:, 1, 1] > 0.4
     step = torch.where(upright[1:] & upright[:-1], step, torch.zeros_like(step))
     return torch.cat((angle[:1] * 0, torch.cumsum(step, dim=0))) + angle[:1]
+
+
+def _greatest_rise(angles: Tensor) -> float:
+    """How far a heading curve climbs from a low to a later high, degrees; the sway of steps is averaged out."""
+    level = _smooth(angles[:, None], width=21)[:, 0]
+    return math.degrees(float((level - level.cummin(dim=0).values).max()))
 
 
 def _smooth(path: Tensor, width: int = 9) -> Tensor:
@@ -220,26 +255,31 @@ def _swings(way: Tensor) -> int:
     return count
 
 
-def _wander(point: Tensor) -> float:
-    """How far a point of the body frame moves about: (T, 3) -> 90 % range of its distance from its median place."""
-    return float((point - point.median(dim=0).values).norm(dim=-1).quantile(0.9))
+def _activity(point: Tensor) -> float:
+    """How much a point of the body frame moves: (T, 3) -> range times top speed, 0 for less than `_STIRS` metres."""
+    if len(point) < 2:
+        return 0.0
+    span = (point - point.median(dim=0).values).norm(dim=-1).quantile(0.95)
+    speed = torch.diff(point, dim=0).norm(dim=-1).quantile(0.98) * _FPS
+    return float(span * speed) if span > _STIRS else 0.0
 
 
-def _busier(left: float, right: float, *, least: float) -> Side:
-    if max(left, right) < least:
-        return "none"
+def _busier(left: float, right: float, *, or_else: Side) -> Side:
+    if left == right == 0:
+        return or_else
     if left > _ONE_SIDED * right:
         return "left"
     return "right" if right > _ONE_SIDED * left else "both"
 
 
-def _active_hand(body: Tensor) -> Side:
-    """Which hand does something: comes far from where it hangs, beside the hip."""
+def _used_hands(body: Tensor) -> Side:
+    """Which hands do something: come far from where a hand hangs, half a metre under the shoulder."""
     reach = []
     for wrist, shoulder in zip(_WRISTS, _SHOULDERS, strict=True):
         away = body[:, wrist] - body[:, shoulder] - body.new_tensor([0.0, -0.5, 0.0])
         reach.append(float(away.norm(dim=-1).quantile(0.95)))
-    return _busier(*reach, least=_ACTIVE_HAND)
+    left, right = (r > _USED and r > max(reach) / 1.6 for r in reach)
+    return _sided(left, right)
 
 
 def _kicking_foot(joints: Tensor) -> Side:
@@ -274,8 +314,15 @@ def _touch_downs(foot: Tensor) -> int:
     return count
 
 
-_HANDS: Final = r"(?:hands?|arms?|fists?|jabs?|hooks?|uppercuts?|straights?|wave|wave-?handed|handed|punch(?:es)?|raise)"
-_FEET_WORDS: Final = r"(?:foot|feet|leg|legs|knee|kick|kicks)"
+_HAND: Final = (
+    r"(?:\w+ )?(?:hands?|arms?|fists?|jabs?|hooks?|uppercuts?|straights?|wave|handed|punch(?:es)?)"
+)
+_FOOT: Final = r"(?:\w+ )?(?:foot|feet|legs?|knee|kicks?)"
+_GOES: Final = r"\b(?:walk|run|jog|step|stroll|mov|go|sprint|dash|march|dribbl|crawl|rush|rac|trot|dodg|hop|jump)"
+_WALKS: Final = r"\b(?:walk|run|jog|stroll|sprint|dash|march|crawl|trot|strafe|jump|leap|hop)"
+_TURNS: Final = (
+    r"\b(?:turn|curv|veer|corner|rotat|pivot|spin|bend\b|bear|around|fac(?:e|ing)|180|90)"
+)
 
 
 def contradicts(caption: str, facts: Facts) -> str | None:
@@ -285,70 +332,58 @@ def contradicts(caption: str, facts: Facts) -> str | None:
     not show. A motion too small to tell contradicts nothing.
     """
     text = caption.lower()
-    return _wrong_way(text, facts) or _wrong_turn(text, facts) or _wrong_hand(text, facts)
+    return _wrong_way(text, facts) or _wrong_turn(text, facts) or _wrong_limb(text, facts)
 
 
 def _wrong_way(text: str, facts: Facts) -> str | None:
-    moving = re.search(
-        r"\b(?:walk|run|jog|step|stroll|move|go|sprint|dash|march|dribbl|crawl|rush|race|trot)\w*",
-        text,
-    )
-    if moving is None or abs(facts.turn) > 60:
+    if not re.search(_GOES, text):
         return None
-    ahead, aside = facts.forward, facts.left
-    far = max(_TRAVEL, 0.3 * facts.path)
-    if (
-        re.search(r"\bforwards?\b|\bahead\b", text)
-        and not re.search(r"\bback", text)
-        and ahead < -far
-    ):
+    ahead = facts.body_forward
+    far = max(_TRAVEL, 0.4 * facts.path)
+    forward = re.search(r"\b(?:forwards?|ahead|straight)\b", text)
+    backward = re.search(r"\b(?:backwards?|back|in reverse|retreat\w*)\b", text)
+    if forward and not backward and ahead < -far:
         return f"says forward, goes {-ahead:.1f} m backward"
-    if (
-        re.search(r"\bbackwards?\b|\bin reverse\b", text)
-        and not re.search(r"\bforward|\bahead\b", text)
-        and ahead > far
-    ):
+    if backward and not forward and ahead > far and facts.turn_left + facts.turn_right < 60:
         return f"says backward, goes {ahead:.1f} m forward"
-    to = re.search(
-        r"\b(?:sideways |over |off |diagonally |)(?:to|toward|towards) (?:the |his |her |their |your |)(left|right)\b|\b(left|right)ward",
-        text,
-    )
-    if to and not re.search(
-        r"\bturn|\bcurv|\bveer|\bbend|\brotat|\bface|\bpivot|\bcorner|\bspin", text
-    ):
+    to = re.search(r"\b(?:to|towards?) (?:\w+ )?(left|right)\b|\b(left|right)ward", text)
+    if to and not re.search(_TURNS, text):
         side = to[1] or to[2]
-        sideways = aside if side == "left" else -aside
-        if sideways < -max(0.3, 0.1 * facts.path):
-            return f"says to the {side}, goes {-sideways:.1f} m to the other side"
+        aside = facts.left if side == "left" else -facts.left
+        if aside < -max(0.3, 0.1 * facts.path):
+            return f"says to the {side}, goes {-aside:.1f} m to the other side"
+    if facts.path < _STAYS and facts.seconds > 0.6 and re.search(_WALKS, text):
+        named = forward or backward or to
+        if named:
+            return f"says {named[0]}, stays in place"
     return None
 
 
 def _wrong_turn(text: str, facts: Facts) -> str | None:
-    if not re.search(
-        r"\bturn|\bcurv|\bveer|\bcorner|\brotat|\bpivot|\bspin|\bbend to|\b(?:left|right) (?:bend|curve)",
-        text,
-    ):
+    if not re.search(_TURNS, text):
         return None
-    sides = set(re.findall(r"\b(left|right)\b(?! (?:hand|arm|foot|leg|knee|fist))", text))
-    if len(sides) != 1 or abs(facts.turn) < _TURN / 2:
+    sides = set(re.findall(rf"\b(left|right)\b(?![ -]{_HAND}|[ -]{_FOOT})", text))
+    if len(sides) != 1:
         return None
     side = sides.pop()
-    if (side == "left") == (facts.turn > 0):
-        return None
-    return f"says {side}, turns {facts.turn:+.0f} degrees (left positive)"
+    named, other = facts.turn_left, facts.turn_right
+    named, other = (named, other) if side == "left" else (other, named)
+    if named < _TURN < other:
+        return f"says {side}, turns {other:.0f} degrees to the other side"
+    if named < _NO_TURN:
+        return f"says {side}, turns {named:.0f} degrees that way"
+    return None
 
 
-def _wrong_hand(text: str, facts: Facts) -> str | None:
-    for word, shown in (
-        (_HANDS, facts.raised if facts.raised != "none" else facts.active_hand),
-        (_FEET_WORDS, facts.kicking_foot),
+def _wrong_limb(text: str, facts: Facts) -> str | None:
+    for words, shown, used in (
+        (_HAND, facts.active_hand, facts.used_hands),
+        (_FOOT, facts.kicking_foot, facts.kicking_foot),
     ):
-        sides = set(re.findall(rf"\b(left|right)[ -](?:\w+ )?{word}\b", text))
-        if len(sides) == 1 and shown in ("left", "right") and shown not in sides:
-            return f"says {sides.pop()}, the {shown} one moves"
-        if re.search(rf"\bboth (?:of (?:his|her|their|your) )?{word}\b", text) and shown in (
-            "left",
-            "right",
-        ):
-            return f"says both, only the {shown} one moves"
+        sides = set(re.findall(rf"\b(left|right)[ -]{words}\b", text))
+        moves = used if shown == "both" else shown
+        if len(sides) == 1 and moves in ("left", "right") and moves not in sides:
+            return f"says {sides.pop()}, the {moves} one moves"
+        if re.search(rf"\bboth (?:of \w+ )?{words}\b", text) and used in ("left", "right"):
+            return f"says both, only the {used} one moves"
     return None
