@@ -93,7 +93,7 @@ def contacts_of(feet: Tensor, heights: Tensor, fps: float) -> Tensor:
     Returns:
         (T, K) bool.
     """
-    speed = _central_difference(feet).norm(dim=-1) * fps
+    speed = central_difference(feet).norm(dim=-1) * fps
     resting = (heights < CONTACT_HEIGHT) & (speed < CONTACT_SPEED)
     around = F.pad(resting.T.float(), (1, 1))
     closed = resting | ((around[:, :-2] * around[:, 2:]) > 0).T
@@ -175,7 +175,7 @@ def jitter_of(joints: Tensor, fps: float) -> Tensor:
     return third.mean(dim=(-1, -2)) * fps**3 / 100
 
 
-def _central_difference(values: Tensor) -> Tensor:
+def central_difference(values: Tensor) -> Tensor:
     """(T, ...) -> (T, ...) change per frame, from the frames on both sides (one side at the ends)."""
     if len(values) < 2:
         return torch.zeros_like(values)
