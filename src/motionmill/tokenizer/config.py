@@ -51,14 +51,30 @@ class TokenizerConfig(Config):
 
 
 class TokenizerLossConfig(Config):
-    """Weights of the tokenizer's losses; each term is described in `tokenizer.task`."""
+    """Weights of the tokenizer's losses; each term is described in `tokenizer.task`.
 
+    The geometric terms (path, body, contact) grow from 0 over `ramp_steps`: from the start they would teach the model
+    to stand still.
+    """
+
+    all: float = 1.0
     positions: float = 0.5
     root: float = 0.5
     feet: float = 0.5
-    path: float = 1.0
-    body: float = 1.0
-    contact: float = 1.0
+    range: float = 0.1
+    path: float = 0.5
+    body: float = 0.5
+    contact: float = 0.2
+    ramp_steps: int = Field(1000, gt=0)
+
+    def at_step(self, step: int) -> dict[str, float]:
+        """The weight of each term at a step."""
+        weights = self.model_dump(exclude={"ramp_steps"})
+        ramp = min(1.0, step / self.ramp_steps)
+        return {
+            name: weight * ramp if name in ("path", "body", "contact") else weight
+            for name, weight in weights.items()
+        }
 
 
 class TokenizerDataConfig(Config):

@@ -19,10 +19,11 @@ _ACTIVATIONS = {"relu": F.relu, "silu": F.silu, "gelu": F.gelu}
 
 
 class Reconstruction(NamedTuple):
-    """features (B, T, F) decoded again, and tokens (B, N) between."""
+    """features (B, T, F) decoded again, tokens (B, N) between, and vectors (B, N, L) before quantization."""
 
     features: Tensor
     tokens: Tensor
+    vectors: Tensor
 
 
 class Tokenizer(nn.Module):
@@ -39,10 +40,21 @@ class Tokenizer(nn.Module):
 
     def forward(self, features: Tensor) -> Reconstruction:
         """Encode, quantize and decode (B, T, F); T is a multiple of frames_per_token."""
-        codes = self.quantizer(self.project_in(self.encoder(features)))
-        return Reconstruction(
-            self.decoder(self.project_out(codes)), self.quantizer.codes_to_indices(codes)
-        )
+        vectors = self.project_in(self.encoder(features))
+        codes = self.quantizer(vectors)
+        decoded = self.decoder(self.project_out(codes))
+        return Reconstruction(decoded, self.quantizer.codes_to_indices(codes), vectors)
+
+    @torch.no_grad()
+    def calibrate(self, features: Tensor) -> None:
+        """Scale `project_in` so that the vectors before quantization of these (B, T, F) have zero mean, unit spread.
+
+        At random initialisation they all round to the same code, and training may never leave it.
+        """
+        vectors = self.project_in(self.encoder(features)).flatten(0, 1)
+        spread = vectors.std(0)
+        self.project_in.weight.div_(spread.unsqueeze(-1))
+        self.project_in.bias.sub_(vectors.mean(0)).div_(spread)
 
     @torch.no_grad()
     def encode(self, features: Tensor) -> Tensor:

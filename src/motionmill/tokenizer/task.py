@@ -1,0 +1,235 @@
+"""Training task of the tokenizer: clips -> windows -> losses, and its report on held-out clips.
+
+Shapes: B batch, T frames, F features (272), J = 22 joints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from motionmill.motion import features as feature
+from motionmill.motion.features import Normalizer
+from motionmill.motion.rotations import heading, matrix_from_6d, yaw_matrix
+from motionmill.motion.skeleton import Skeleton, adult_skeleton
+from motionmill.tokenizer.config import TokenizerConfig, TokenizerDataConfig, TokenizerLossConfig
+from motionmill.tokenizer.model import Tokenizer
+
+_RANGE = 1.5
+_FEET = (7, 8, 10, 11)
+_FOOT_POSITIONS = [8 + 3 * joint + axis for joint in _FEET for axis in range(3)]
+_FOOT_VELOCITIES = [index + 66 for index in _FOOT_POSITIONS]
+
+
+class Window(NamedTuple):
+    """features (B, T, F), denormalised; mask (B, T) True where a frame is real; the step it is for."""
+
+    features: Tensor
+    mask: Tensor
+    step: int
+
+
+class TokenizerTask:
+    """Reconstruction with extra weight where people look: root, feet, and the path that velocities add up to."""
+
+    def __init__(
+        self,
+        model: TokenizerConfig,
+        data: TokenizerDataConfig,
+        losses: TokenizerLossConfig,
+        train: Sequence[Tensor],
+        held_out: Sequence[Tensor],
+        *,
+        normalizer: Normalizer,
+        seed: int = 0,
+    ) -> None:
+        """Args: train, held_out: features (T, 272) of each clip."""
+        self.data, self.losses, self.normalizer, self.seed = data, losses, normalizer, seed
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            tokenizer = Tokenizer(model)
+        self.model: nn.Module = tokenizer
+        self._clips, self._held_out = list(train), list(held_out)
+        self._starts = torch.tensor([len(clip) for clip in self._clips]).double()
+        tokenizer.calibrate(normalizer.normalize(self._batch(0).features))
+
+    def batches(self, cursor: int) -> Iterator[Window]:
+        while True:
+            yield self._batch(cursor)
+            cursor += 1
+
+    def loss(self, batch: Window) -> tuple[Tensor, dict[str, Tensor]]:
+        target = self.normalizer.normalize(batch.features)
+        made = self.model(target)
+        values = reconstruction_losses(made.features.float(), target, batch, self.normalizer)
+        # Where tanh saturates, codes die and no gradient brings them back: keep the vectors in its range.
+        values["range"] = F.relu(made.vectors.float().abs() - _RANGE).square().mean()
+        weights = self.losses.at_step(batch.step)
+        total = sum((weights[name] * value for name, value in values.items()), values["all"] * 0)
+        return total, {name: value.detach() for name, value in values.items()}
+
+    def evaluate(self, model: nn.Module) -> dict[str, float]:
+        assert isinstance(model, Tokenizer)
+        report = reconstruction_report(model, self.normalizer, self._held_out)
+        return report.as_dict()
+
+    def _batch(self, step: int) -> Window:
+        draw = torch.Generator().manual_seed((self.seed << 40) + step)
+        size, window = self.data.batch_size, self.data.window_frames
+        rows = torch.multinomial(self._starts, size, replacement=True, generator=draw).tolist()
+        places = torch.rand(size, 2, generator=draw).tolist()
+        features = torch.zeros(size, window, feature.NUM_FEATURES)
+        mask = torch.zeros(size, window, dtype=torch.bool)
+        for index, (row, (place, coin)) in enumerate(zip(rows, places, strict=True)):
+            clip = self._clips[row]
+            start = int(place * (max(0, len(clip) - window) + 1))
+            part = clip[start : start + window]
+            if self.data.mirror and coin < 0.5:
+                part = feature.mirror(part)
+            features[index, : len(part)] = part
+            features[index, len(part) :] = part[-1]
+            mask[index, : len(part)] = True
+        return Window(features, mask, step)
+
+
+def reconstruction_losses(
+    made: Tensor, target: Tensor, window: Window, normalizer: Normalizer
+) -> dict[str, Tensor]:
+    """Named losses of decoded features.
+
+    Args:
+        made: (B, T, F) decoded, normalised.
+        target: (B, T, F) real, normalised.
+
+    Returns:
+        all, positions, root, feet: smooth L1 in normalised units, of all numbers, of 8:74, of 0:8, and of the feet's
+        positions and velocities. path: distance of the integrated root path, metres. body: joints by forward
+        kinematics of the decoded rotations against the real ones, decimetres. contact: horizontal error of the feet's
+        displacement a frame where they touch the floor, centimetres.
+    """
+    weight = window.mask.float()
+    share = weight / weight.sum()
+
+    def mean(error: Tensor) -> Tensor:
+        return (error.mean(-1) * share).sum()
+
+    error = F.smooth_l1_loss(made, target, reduction="none")
+    real, decoded = window.features, _denormalize(made, normalizer)
+    yaw = [heading(matrix_from_6d(x[..., feature.HEADING])) for x in (decoded, real)]
+    path = [_path(x, turn) for x, turn in zip((decoded, real), yaw, strict=True)]
+    joints = _body_joints(decoded)
+    truth = real[..., feature.POSITIONS].unflatten(-1, (22, 3))
+    moved = _foot_displacement(joints, decoded, yaw[0])
+    moved_truth = _foot_displacement(truth, real, yaw[1])
+    height = truth[:, 1:, _FEET, 1] - truth.new_tensor([0.055, 0.055, 0.0, 0.0])
+    touching = (2 - 2 ** (height / 0.025)).clamp(0, 1) * weight[:, 1:, None]
+    slip = (moved - moved_truth).norm(dim=-1)
+    return {
+        "all": mean(error),
+        "positions": mean(error[..., feature.POSITIONS]),
+        "root": mean(error[..., :8]),
+        "feet": mean(error[..., _FOOT_POSITIONS]) + mean(error[..., _FOOT_VELOCITIES]),
+        "path": ((path[0] - path[1]).norm(dim=-1) * share).sum(),
+        "body": 10 * mean((joints - truth).norm(dim=-1)),
+        "contact": 100 * (slip * touching).sum() / touching.sum().clamp(min=1.0),
+    }
+
+
+@dataclass(frozen=True)
+class ReconstructionReport:
+    """Errors over held-out clips: millimetres, metres, share of codes in use."""
+
+    mpjpe_mm: float
+    mpjpe_rotation_mm: float
+    path_end_error_m: float
+    foot_slide_ratio: float
+    code_use: float
+    num_clips: int
+
+    def as_dict(self) -> dict[str, float]:
+        return {name: float(value) for name, value in vars(self).items()}
+
+
+@torch.no_grad()
+def reconstruction_report(
+    model: Tokenizer, normalizer: Normalizer, clips: Sequence[Tensor], *, end_seconds: float = 4.0
+) -> ReconstructionReport:
+    """Encode and decode whole clips and measure what is lost.
+
+    Returns:
+        Root-aligned mean joint error by the position and by the rotation route, mean distance of the root's end point
+        over the first `end_seconds` of clips that long, foot slide (evaluation protocol's weights, from the real
+        clip) relative to the real clips', and the share of codes used at least once.
+    """
+    position, rotation, ends, slides, codes = [], [], [], [], []
+    unit = model.config.frames_per_token
+    for clip in clips:
+        real = clip[: len(clip) // unit * unit]
+        tokens = model.encode(normalizer.normalize(real).unsqueeze(0))
+        made = normalizer.denormalize(model.decode(tokens))[0].float()
+        codes.append(tokens.flatten())
+        truth = real[:, feature.POSITIONS].unflatten(-1, (22, 3))
+        local = made[:, feature.POSITIONS].unflatten(-1, (22, 3))
+        position.append(_aligned_error(local, truth))
+        body = _body_joints(made)
+        rotation.append(_aligned_error(body, truth))
+        yaw = [heading(matrix_from_6d(x[..., feature.HEADING])) for x in (made, real)]
+        frames = round(end_seconds * feature.FEATURES_FPS)
+        if len(real) >= frames:
+            path = [_path(x, turn) for x, turn in zip((made, real), yaw, strict=True)]
+            ends.append(float((path[0][frames - 1] - path[1][frames - 1]).norm()))
+        height = truth[1:, _FEET, 1] - truth.new_tensor([0.055, 0.055, 0.0, 0.0])
+        touching = (2 - 2 ** (height / 0.025)).clamp(0, 1)
+        moved = _foot_displacement(body, made, yaw[0]).norm(dim=-1)
+        moved_truth = _foot_displacement(truth, real, yaw[1]).norm(dim=-1)
+        slides.append(torch.stack(((moved * touching).sum(), (moved_truth * touching).sum())))
+    slide = torch.stack(slides).sum(0)
+    return ReconstructionReport(
+        mpjpe_mm=1000 * sum(position) / len(position),
+        mpjpe_rotation_mm=1000 * sum(rotation) / len(rotation),
+        path_end_error_m=sum(ends) / max(1, len(ends)),
+        foot_slide_ratio=float(slide[0] / slide[1].clamp(min=1e-9)),
+        code_use=len(torch.cat(codes).unique()) / model.config.num_codes,
+        num_clips=len(clips),
+    )
+
+
+def _denormalize(normalized: Tensor, normalizer: Normalizer) -> Tensor:
+    return normalized * normalizer.std.to(normalized) + normalizer.mean.to(normalized)
+
+
+def _path(features: Tensor, turn: Tensor) -> Tensor:
+    """(..., T, F) and heading changes (..., T) -> (..., T, 3) root path on the floor, from the second frame on."""
+    still = torch.zeros_like(turn[..., :1])
+    unturn = yaw_matrix(torch.cat((still, turn[..., 1:]), dim=-1).cumsum(-1))
+    path = feature.recover_root(features, unturn)
+    return path - path[..., :1, :]
+
+
+def _body_joints(features: Tensor, skeleton: Skeleton | None = None) -> Tensor:
+    """Rotations -> (..., T, J, 3) joints without heading and root x, z: forward kinematics on our skeleton."""
+    skeleton = skeleton or adult_skeleton()
+    rotations = matrix_from_6d(features[..., feature.ROTATIONS].unflatten(-1, (22, 6)))
+    height = features[..., feature.POSITIONS.start + 1]
+    root = torch.stack((torch.zeros_like(height), height, torch.zeros_like(height)), dim=-1)
+    return skeleton.forward_kinematics(rotations, root)[0]
+
+
+def _foot_displacement(joints: Tensor, features: Tensor, turn: Tensor) -> Tensor:
+    """(..., T - 1, 4, 2): how far ankles and toes move over the floor in a frame, metres, previous heading frame."""
+    feet = joints[..., _FEET, :]
+    velocity = features[..., 1:, feature.ROOT_VELOCITY]
+    back = yaw_matrix(-turn[..., 1:])
+    turned = torch.einsum("...tij,...tkj->...tki", back, feet[..., 1:, :, :])
+    moved = (turned - feet[..., :-1, :, :])[..., [0, 2]]
+    return moved + velocity.unsqueeze(-2)
+
+
+def _aligned_error(joints: Tensor, truth: Tensor) -> float:
+    """Mean distance of root-aligned joints, metres."""
+    return float(((joints - joints[:, :1]) - (truth - truth[:, :1])).norm(dim=-1).mean())
