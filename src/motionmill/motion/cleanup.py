@@ -122,8 +122,9 @@ def lock_feet(motion: Motion) -> Motion:
 def resting(feet: Tensor, heights: Tensor, fps: float) -> Tensor:
     """How surely each foot joint rests on the floor: 1 for low and slow, 0 for high or fast, between them smooth.
 
-    What is slow depends on how fast the feet move half a second around: generated feet slide, and swinging ones of a
-    tired walk are slower than sliding ones of a run. Feet that slide together, as under a drifting person, count as slow.
+    What is slow depends on how fast the feet move half a second around: generated feet slide, and the swinging feet of a
+    tired walk are slower than the sliding ones of a run. Feet that slide together, as under a drifting person, and flat
+    feet that tremble or wander without getting anywhere count as slow, too.
 
     Args:
         feet: (T, 4, 3) world positions, metres.
@@ -136,15 +137,23 @@ def resting(feet: Tensor, heights: Tensor, fps: float) -> Tensor:
     scale = fps / 30
     velocity = physics.central_difference(_low_pass(feet, 1.5 * scale)) * fps
     speed = velocity.norm(dim=-1)
-    other = velocity[:, [1, 0, 3, 2]]
-    apart = (velocity - other).norm(dim=-1)
     peak = _highest(speed.amax(dim=1, keepdim=True), round(15 * scale))
     slow = (0.35 * peak).clamp(0.2, 0.7)
+    apart = (velocity - velocity[:, [1, 0, 3, 2]]).norm(dim=-1)
     both_low = torch.maximum(heights, heights[:, [1, 0, 3, 2]]) < 0.03
-    speed = torch.where(both_low, torch.minimum(speed, apart + 0.4 * speed), speed)
-    sure = ((slow - speed) / (0.4 * slow)).clamp(0, 1) * ((0.045 - heights) / 0.02).clamp(0, 1)
-    reach = round(scale)
-    return _highest(-_highest(-sure, reach), reach)  # what is shorter than three frames is no rest
+    together = torch.where(both_low, torch.minimum(speed, apart + 0.4 * speed), speed)
+    sure = _falling(together / slow, 0.6, 1.0) * _falling(heights, 0.025, 0.045)
+
+    travel = physics.central_difference(_low_pass(feet, 6 * scale)).norm(dim=-1) * fps
+    flat = _falling(torch.maximum(heights, heights[:, [2, 3, 0, 1]]), 0.02, 0.035)
+    wandering = flat * _falling(travel, 0.08, 0.16) * _falling(speed, 0.5, 0.8)
+    reach = round(scale)  # what is shorter than three frames is no rest
+    return _highest(-_highest(-torch.maximum(sure, wandering), reach), reach)
+
+
+def _falling(values: Tensor, start: float, end: float) -> Tensor:
+    """1 up to `start`, 0 from `end`, straight between them."""
+    return ((end - values) / (end - start)).clamp(0, 1)
 
 
 def _foot_targets(
