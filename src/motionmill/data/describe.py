@@ -100,8 +100,10 @@ class Facts:
     def travel(self) -> Direction:
         """Where the body goes, seen from itself.
 
-        "place" for steps on the spot, "none" when it stands or goes in no clear direction.
+        "place" for steps on the spot; "none" when it stands, lies, or goes in no clear direction.
         """
+        if self.posture == "lie":
+            return "none"
         if self.path < _STAYS:
             return "place" if self.steps > 1 and self.active_foot != "none" else "none"
         turning = abs(self.turn) > _TURN

@@ -21,6 +21,10 @@ _CHOICE = re.compile(r"\(([^()]*)\)")
 _MARKED = re.compile(r"([\^~])([a-z][a-z-]*)")
 _IRREGULAR = {"be": "is", "have": "has", "do": "does", "go": "goes", "can": "can"}
 _IRREGULAR_PLURAL = {"be": "are"}
+_SUBSTANCE = re.compile(
+    r"karate|basketball|tennis|pong|ballet|salsa|boxing|meditation|laughter|swordplay|footwork|rest|fatigue|practice"
+    r"|confusion|defense|joy|music|work|exhaustion|martial arts"
+)
 _KEEPS_E = ("ee", "oe", "ye")
 
 
@@ -114,10 +118,14 @@ def tidy(text: str) -> str:
 
 
 def with_article(noun: str) -> str:
-    """ "wave of the hand" -> "a wave of the hand"; plurals such as "push-ups" stay without."""
-    head = re.split(r" (?:with|of|in|on|to|from|by|at|and|over|for|as|like|,)\b", noun)[0]
-    plural = head.endswith("s") and not head.endswith("ss")
-    return noun if plural else f"a {noun}"
+    """ "wave of the hand" -> "a wave of the hand"; plurals ("push-ups") and substances ("boxing") stay without."""
+    head = re.split(
+        r"[ ,](?:with|of|in|on|to|from|by|at|and|over|for|as|like|while|using)\b", noun
+    )[0]
+    last = head.rsplit(" ", 1)[-1]
+    plural = last.endswith("s") and not last.endswith("ss")
+    substance = _SUBSTANCE.fullmatch(last) or (head == last and last.endswith("ing"))
+    return noun if plural or substance else f"a {noun}"
 
 
 def _third_person(verb: str) -> str:
