@@ -23,8 +23,8 @@ from torch import Tensor
 from motionmill.formats.packed import PackedClip, read_folder
 from motionmill.motion import physics
 from motionmill.motion.motion import Motion
-from motionmill.motion.retarget import bone_direction_errors, retarget
-from motionmill.motion.rigs import SIDES, recognise
+from motionmill.motion.retarget import bone_direction_errors, retarget, upright
+from motionmill.motion.rigs import SIDES, leg_length, recognise
 from motionmill.motion.rotations import heading
 
 SOURCES = ("bandai", "snu2", "uiprmd", "cmu2", "cmu", "cmu_acrnn", "extra", "game_cc0")
@@ -104,7 +104,7 @@ def source_slide(motion: Motion, result: Motion) -> float:
     """Foot slide of the source's own ankles and feet, scaled to our size, in the frames in which the result's rest."""
     rig = recognise(motion.skeleton)
     names = [name for name in physics.FOOT_JOINTS if name in rig.joints]
-    ratio = _leg(result) / _leg(motion)
+    ratio = result.skeleton.leg_length / leg_length(rig, motion.skeleton)
     feet = motion.resample(30.0).joints()[:, [rig.joints[name] for name in names]] * ratio
     columns = [physics.FOOT_JOINTS.index(name) for name in names]
     heights = physics.foot_heights(result.resample(30.0))[:, columns]
@@ -136,10 +136,8 @@ def _draw_clip(
     draw: ImageDraw.ImageDraw, clip: PackedClip, motion: Motion, result: Motion, top: int
 ) -> None:
     rig, own = recognise(motion.skeleton), recognise(result.skeleton)
-    ratio = _leg(result) / _leg(motion)
-    theirs, ours = motion.joints() * ratio, result.joints()
-    if rig.up[1] < 0.7:
-        theirs = theirs[..., [0, 2, 1]] * theirs.new_tensor([1.0, 1.0, -1.0])
+    ratio = result.skeleton.leg_length / leg_length(rig, motion.skeleton)
+    theirs, ours = upright(motion).joints() * ratio, result.joints()
     hips = [rig.joints[f"{side}_hip"] for side in SIDES]
     shift = (ours[:, [1, 2]].mean(dim=1) - theirs[:, hips].mean(dim=1)).median(dim=0).values
     caption = (
@@ -193,17 +191,6 @@ def _colours(parents: tuple[int, ...], joints: Mapping[str, int]) -> list[str]:
     for joint, parent in enumerate(parents):
         colours.append(start.get(joint, colours[parent] if parent >= 0 else "#606060"))
     return colours
-
-
-def _leg(motion: Motion) -> float:
-    rig, points = recognise(motion.skeleton), motion.joints()[:1]
-    total = 0.0
-    for side in SIDES:
-        hip, knee, ankle = (
-            points[0, rig.joints[f"{side}_{part}"]] for part in ("hip", "knee", "ankle")
-        )
-        total += float((hip - knee).norm() + (knee - ankle).norm())
-    return total
 
 
 def _mean(values: list[float]) -> float:

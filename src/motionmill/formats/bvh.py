@@ -1,16 +1,16 @@
 """BVH text <-> Motion on the file's own skeleton.
 
-Shapes: T frames, J joints, C channels. The format: M. Meredith and S. Maddock, "Motion Capture File Formats Explained",
-2001, section on BVH. Rotations are degrees, applied in the order in which the channels are listed.
-Position channels of a joint are its translation from its parent and REPLACE its OFFSET.
+Shapes: T frames, C channels. The format: M. Meredith and S. Maddock, "Motion Capture File Formats Explained", 2001,
+section on BVH. Rotations are degrees, applied in the order in which the channels are listed.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,246 +18,207 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from motionmill.formats.channels import Hierarchy, motion_from_channels
+from motionmill.motion import rigs
 from motionmill.motion.motion import Motion
-from motionmill.motion.rotations import matrix_from_euler, matrix_to_euler
+from motionmill.motion.retarget import upright
+from motionmill.motion.rotations import matrix_to_euler
 from motionmill.motion.skeleton import Skeleton
 
 _CHANNELS = ("Xposition", "Yposition", "Zposition", "Xrotation", "Yrotation", "Zrotation")
+_ORDERS = ("XYZ", "XZY", "YXZ", "YZX", "ZXY", "ZYX")
+_UNITS = (
+    1.0,
+    100 / 5.6444,
+    1 / 0.0254,
+    100.0,
+    1000.0,
+)  # m, CMU (cgspeed), inch, cm, mm: units in a metre
+_ADULT_LEG = (0.55, 1.05)  # thigh plus shin, metres
 _MAX_JOINTS = 1_000
 _MAX_BYTES = 2 << 30
 
 
-@dataclass(frozen=True)
-class Hierarchy:
-    """The HIERARCHY part of a file.
-
-    Attributes:
-        names: one name a joint, parents before children; End Sites are no joints.
-        parents: index of each joint's parent, -1 for the root.
-        offsets: (J, 3) OFFSET of each joint, file units.
-        channels: names of each joint's channels in file order, for example "Zrotation".
-        end_sites: joint index -> OFFSET of its End Site, file units.
-    """
-
-    names: tuple[str, ...]
-    parents: tuple[int, ...]
-    offsets: NDArray[np.float64]
-    channels: tuple[tuple[str, ...], ...]
-
-    @property
-    def num_channels(self) -> int:
-        return sum(map(len, self.channels))
-
-
 def load(path: str | os.PathLike[str], *, scale: float | None = None) -> Motion:
-    """Reads a BVH file as a Motion on the skeleton in the file.
+    """Reads a BVH file as a Motion on the skeleton in the file, in metres, Y up.
 
     Args:
         path: the file.
-        scale: file units per metre (100 for centimetres). By default it is guessed from the height of the skeleton, see
-            `guess_scale`.
+        scale: file units in a metre (100 for centimetres). By default `guess_scale` tells from the skeleton's size.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: not a BVH file; the message names the file and the line.
+        ValueError: not a BVH file; the message names the file, the line, what was expected and what is there.
     """
     path = Path(path)
     if path.stat().st_size > _MAX_BYTES:
         raise ValueError(f"{path.name}: {path.stat().st_size} bytes; at most {_MAX_BYTES} are read")
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    if scale is not None and not 0 < scale < 1e6:
+        raise ValueError(
+            f"scale {scale}: expected the file's units in a metre, for example 100 for cm"
+        )
+    lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
     hierarchy, first = _parse_hierarchy(lines, path.name)
-    values, frame_seconds = _parse_motion(lines, first, hierarchy.num_channels, path.name)
+    values, fps = _parse_motion(lines, first, hierarchy.num_channels, path.name)
+    motion = motion_from_channels(hierarchy, values, fps=fps, scale=scale or 1.0, name=path.stem)
     if scale is None:
-        scale = guess_scale(hierarchy.offsets, hierarchy.parents)
-    return motion_from_channels(
-        hierarchy, values, fps=_round_fps(1.0 / frame_seconds), scale=scale, name=path.stem
-    )
+        units = guess_scale(motion.skeleton)
+        skeleton = replace(motion.skeleton, offsets=motion.skeleton.offsets / units)
+        motion = replace(motion, root=motion.root / units, skeleton=skeleton)
+    return upright(motion)
 
 
-def motion_from_channels(
-    hierarchy: Hierarchy, values: NDArray[np.float64], *, fps: float, scale: float, name: str = ""
-) -> Motion:
-    """Channel values of every frame to a Motion.
-
-    A joint whose position channels vary although it is not the root (a stretching limb) keeps their median, since bones
-    of a Skeleton do not change. A root that only carries the hips (one child, with position channels of its own) is
-    composed with them and left out, so that the first joint is the hips.
+def save(
+    motion: Motion, path: str | os.PathLike[str], *, order: str = "ZXY", scale: float = 100.0
+) -> None:
+    """Writes a Motion as a BVH file: the root with six channels, every other joint with three.
 
     Args:
-        hierarchy: joints and their channels.
-        values: (T, C) in file order; degrees and file units.
-        fps: frames per second.
-        scale: file units per metre.
-        name: what the clip shows.
+        motion: on any skeleton.
+        path: the file; it appears whole or not at all.
+        order: in which a joint's rotations are applied, for example "ZXY".
+        scale: file units in a metre; 100 writes centimetres.
+
+    Raises:
+        ValueError: unknown order, or values that are not finite.
     """
-    data = torch.from_numpy(np.ascontiguousarray(values))
-    rotations, positions = _joint_channels(hierarchy, data)
-    root_rotation, top = rotations[:, 0], 0
-    offsets = torch.tensor(hierarchy.offsets)
-    root = positions.get(0, offsets[:1].repeat(len(data), 1))
-    while (child := _carried(hierarchy, positions, top)) is not None:
-        root = root + (root_rotation @ positions[child][..., None])[..., 0]
-        root_rotation = root_rotation @ rotations[:, child]
-        top = child
-    for joint in positions:
-        offsets[joint] = positions[joint].median(dim=0).values
-    offsets = offsets[top:]
-    offsets[0] = 0.0
-    skeleton = Skeleton(
-        hierarchy.names[top:],
-        tuple(max(parent - top, -1) for parent in hierarchy.parents[top:]),
-        offsets / scale,
+    if order not in _ORDERS:
+        raise ValueError(f"rotation order {order!r}; expected one of {', '.join(_ORDERS)}")
+    joints = _depth_first(motion.skeleton)
+    angles = torch.rad2deg(matrix_to_euler(order, motion.rotations[:, joints].double().cpu()))
+    continuous = np.unwrap(angles.flatten(1).numpy(), axis=0, period=360.0)
+    values = np.concatenate((motion.root.double().cpu().numpy() * scale, continuous), axis=1)
+    if not np.isfinite(values).all():
+        raise ValueError(
+            f"{Path(path).name}: the motion has values that are not finite; nothing written"
+        )
+    rows = "\n".join(" ".join(f"{value:.6f}" for value in row) for row in values.tolist())
+    text = (
+        f"HIERARCHY\n{_hierarchy_text(motion.skeleton, order, scale)}MOTION\nFrames: {len(motion)}\n"
+        f"Frame Time: {1.0 / motion.fps:.10f}\n{rows}\n"
     )
-    rotations = torch.cat((root_rotation[:, None], rotations[:, top + 1 :]), dim=1)
-    return Motion(rotations, root / scale, fps=fps, skeleton=skeleton, name=name)
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.part")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
 
 
-def guess_scale(offsets: NDArray[np.float64], parents: Sequence[int]) -> float:
-    """Units per metre of a skeleton of unknown unit, from the length of its longest chain of bones.
+def guess_scale(skeleton: Skeleton) -> float:
+    """Units in a metre, for a skeleton in an unknown unit: metres, inches, centimetres, millimetres or CMU's own.
 
-    That chain (hips to toes or to the fingers) is about 1 m long in an adult. Metres, inches, centimetres and millimetres
-    are told apart; lengths that fit none of them are scaled so that the chain measures 1 m.
-
-    Args:
-        offsets: (J, 3) file units.
-        parents: index of each joint's parent, -1 for the root.
+    The unit in which thigh plus shin are an adult's (0.55 to 1.05 m) is taken; where none fits, or the joints have
+    unknown names, the leg (half of the longest chain of bones) is made 0.8 m long.
     """
-    lengths = np.linalg.norm(offsets, axis=-1)
-    reach = np.zeros(len(lengths))
-    for joint, parent in enumerate(parents):
-        reach[joint] = 0.0 if parent < 0 else reach[parent] + lengths[joint]
-    longest = float(reach.max())
-    for units in (1.0, 1 / 0.0254, 100.0, 1000.0):
-        if 0.62 < longest / units < 1.6:
+    try:
+        rig = rigs.recognise(skeleton)
+        leg = rigs.leg_length(rig, skeleton)
+    except ValueError:
+        reach = [0.0]
+        for parent, offset in zip(skeleton.parents[1:], skeleton.offsets[1:], strict=True):
+            reach.append(reach[parent] + float(offset.norm()))
+        leg = 0.8 * max(reach)
+    for units in _UNITS:
+        if _ADULT_LEG[0] < leg / units < _ADULT_LEG[1]:
             return units
-    return longest if longest > 0 else 1.0
+    return leg / 0.8 if leg > 0 else 1.0
 
 
-def _carried(hierarchy: Hierarchy, positions: Mapping[int, Tensor], joint: int) -> int | None:
-    """The only child of `joint` if it moves by itself and follows in the list, else None."""
-    children = [child for child, parent in enumerate(hierarchy.parents) if parent == joint]
-    if children == [joint + 1] and joint + 1 in positions:
-        return joint + 1
-    return None
+@dataclass
+class _Builder:
+    """Collects the statements of a HIERARCHY."""
 
+    names: list[str] = field(default_factory=list)
+    parents: list[int] = field(default_factory=list)
+    offsets: list[list[float]] = field(default_factory=list)
+    channels: list[tuple[str, ...]] = field(default_factory=list)
+    open: list[int] = field(
+        default_factory=list
+    )  # open braces: a joint's index, -1 for an End Site
+    pending: int | None = None  # what the next brace opens
 
-def _joint_channels(hierarchy: Hierarchy, data: Tensor) -> tuple[Tensor, dict[int, Tensor]]:
-    """(T, C) values -> (T, J, 3, 3) rotations, and (T, 3) positions of the joints that have position channels."""
-    rotations = torch.eye(3, dtype=data.dtype).repeat(len(data), len(hierarchy.names), 1, 1)
-    positions: dict[int, Tensor] = {}
-    groups: dict[str, tuple[list[int], list[list[int]]]] = {}
-    column = 0
-    for joint, channels in enumerate(hierarchy.channels):
-        position = torch.tensor(hierarchy.offsets[joint]).repeat(len(data), 1)
-        order, columns = "", []
-        for channel in channels:
-            if channel.endswith("position"):
-                position[:, "XYZ".index(channel[0])] = data[:, column]
-            else:
-                order += channel[0]
-                columns.append(column)
-            column += 1
-        if len(columns) < len(channels):
-            positions[joint] = position
-        if order:
-            joints, all_columns = groups.setdefault(order, ([], []))
-            joints.append(joint)
-            all_columns.append(columns)
-    for order, (joints, all_columns) in groups.items():
-        rotations[:, joints] = matrix_from_euler(order, torch.deg2rad(data[:, all_columns]))
-    return rotations, positions
+    def take(self, statement: str, where: str) -> None:
+        """Adds one statement. Raises ValueError at what does not belong there."""
+        word, _, rest = statement.partition(" ")
+        inside = self.open[-1] if self.open else None
+        if statement == "{" and self.pending is not None:
+            self.open.append(self.pending)
+            self.pending = None
+        elif statement == "}" and self.open:
+            self.open.pop()
+        elif (
+            word.upper() in ("ROOT", "JOINT")
+            and inside != -1
+            and (inside is not None or not self.names)
+        ):
+            self._begin(rest.strip(), inside, where)
+        elif word.upper() == "END" and inside not in (None, -1):
+            self.pending = -1
+        elif word.upper() == "OFFSET" and inside is not None:
+            offset = _floats(rest.split(), 3, where)
+            if inside >= 0:
+                self.offsets[inside] = offset
+        elif word.upper() == "CHANNELS" and inside not in (None, -1):
+            self.channels[self.open[-1]] = _channels(rest.split(), where)
+        else:
+            raise ValueError(
+                f"{where}: {statement!r} does not belong here; expected one tree of ROOT and JOINTs, each with braces, "
+                "OFFSET and CHANNELS"
+            )
+
+    def _begin(self, name: str, parent: int | None, where: str) -> None:
+        if not name:
+            raise ValueError(f"{where}: a joint without a name")
+        if len(self.names) >= _MAX_JOINTS:
+            raise ValueError(f"{where}: more than {_MAX_JOINTS} joints")
+        while name in self.names:
+            name += "_"
+        self.pending = len(self.names)
+        self.names.append(name)
+        self.parents.append(-1 if parent is None else parent)
+        self.offsets.append([0.0, 0.0, 0.0])
+        self.channels.append(())
 
 
 def _parse_hierarchy(lines: Sequence[str], file: str) -> tuple[Hierarchy, int]:
     """Lines of a file -> its hierarchy and the index of the line after the one that says MOTION."""
-    names: list[str] = []
-    parents: list[int] = []
-    offsets: list[list[float]] = []
-    channels: list[tuple[str, ...]] = []
-    stack: list[int | None] = []  # open braces: a joint's index, or None for an End Site
-    pending: int | None = None  # the joint whose brace comes next
-    started = False
-    for number, line in enumerate(lines):
-        words = line.replace("{", " { ").replace("}", " } ").split()
-        where = f"{file}, line {number + 1}"
-        while words:
-            word = words.pop(0)
-            if word.upper() == "HIERARCHY":
-                started = True
-            elif not started:
-                raise ValueError(
-                    f"{where}: expected HIERARCHY, got {word!r}; this is not a BVH file"
-                )
-            elif word.upper() in ("ROOT", "JOINT"):
-                name = " ".join(words[: words.index("{")] if "{" in words else words)
-                if name in names or not name:
-                    raise ValueError(
-                        f"{where}: joint name {name!r}; expected a name not used before"
-                    )
-                if not stack and names:
-                    raise ValueError(
-                        f"{where}: second root {name!r}; expected one skeleton in the file"
-                    )
-                if stack and stack[-1] is None:
-                    raise ValueError(f"{where}: joint {name!r} inside an End Site")
-                if len(names) >= _MAX_JOINTS:
-                    raise ValueError(f"{where}: more than {_MAX_JOINTS} joints")
-                pending = len(names)
-                names.append(name)
-                parents.append(-1 if not stack else stack[-1] or 0)
-                offsets.append([0.0, 0.0, 0.0])
-                channels.append(())
-                words = words[words.index("{") :] if "{" in words else []
-            elif word.upper() == "END":
-                pending = None
-                words = words[words.index("{") :] if "{" in words else []
-            elif word == "{":
-                stack.append(pending)
-                pending = None
-            elif word == "}":
-                if not stack:
-                    raise ValueError(f"{where}: a closing brace too many")
-                stack.pop()
-            elif word.upper() == "OFFSET":
-                values, words = _floats(words[:3], 3, where), words[3:]
-                if stack and stack[-1] is not None:
-                    offsets[stack[-1]] = values
-            elif word.upper() == "CHANNELS":
-                chosen, words = _channels(words, where)
-                if not stack or stack[-1] is None:
-                    raise ValueError(f"{where}: CHANNELS outside a joint")
-                channels[stack[-1]] = chosen
-            elif word.upper() == "MOTION":
-                if stack or not names:
-                    raise ValueError(
-                        f"{where}: MOTION before the hierarchy is complete; {len(stack)} braces open"
-                    )
-                hierarchy = Hierarchy(
-                    tuple(names),
-                    tuple(parents),
-                    np.array(offsets, dtype=np.float64),
-                    tuple(channels),
-                )
-                return hierarchy, number + 1
-            else:
-                raise ValueError(
-                    f"{where}: expected ROOT, JOINT, OFFSET, CHANNELS, End Site or a brace, got {word!r}"
-                )
-    raise ValueError(f"{file}: no {'MOTION' if started else 'HIERARCHY'} in the file")
-
-
-def _channels(words: list[str], where: str) -> tuple[tuple[str, ...], list[str]]:
-    """The words after CHANNELS -> channel names and the words that remain."""
-    if not words or not words[0].isdigit():
-        raise ValueError(f"{where}: expected the number of channels, got {' '.join(words[:1])!r}")
-    count = int(words[0])
-    chosen = tuple(word.capitalize() for word in words[1 : 1 + count])
-    wrong = [word for word in chosen if word not in _CHANNELS]
-    if len(chosen) != count or wrong or len(set(chosen)) != count:
+    builder = _Builder()
+    statements = _statements(lines)
+    number, statement = next(statements, (1, ""))
+    if statement.upper() != "HIERARCHY":
         raise ValueError(
-            f"{where}: expected {count} of {', '.join(_CHANNELS)}, got {' '.join(words[1 : 1 + count]) or 'none'}"
+            f"{file}, line {number}: expected HIERARCHY, got {statement[:40]!r}; this is not a BVH file"
         )
-    return chosen, words[1 + count :]
+    for number, statement in statements:
+        where = f"{file}, line {number}"
+        if statement.upper() == "MOTION":
+            if builder.open or not builder.names:
+                raise ValueError(
+                    f"{where}: MOTION, but {len(builder.open)} braces of the hierarchy are open"
+                )
+            offsets = np.array(builder.offsets, dtype=np.float64)
+            names, channels = tuple(builder.names), tuple(builder.channels)
+            return Hierarchy(names, tuple(builder.parents), offsets, channels), number
+        builder.take(statement, where)
+    raise ValueError(f"{file}, line {len(lines)}: the file ends before MOTION")
+
+
+def _statements(lines: Sequence[str]) -> Iterator[tuple[int, str]]:
+    """(line number, statement) with braces as statements of their own and single spaces."""
+    for number, line in enumerate(lines, 1):
+        for piece in re.findall(r"[{}]|[^{}]+", line):
+            if statement := " ".join(piece.split()):
+                yield number, statement
+
+
+def _channels(words: Sequence[str], where: str) -> tuple[str, ...]:
+    """The words after CHANNELS -> channel names."""
+    chosen = tuple(word.capitalize() for word in words[1:])
+    known = all(channel in _CHANNELS for channel in chosen) and len(set(chosen)) == len(chosen)
+    if not words or words[0] != str(len(chosen)) or not known:
+        raise ValueError(
+            f"{where}: expected a number and as many of {', '.join(_CHANNELS)}, got {' '.join(words)!r}"
+        )
+    return chosen
 
 
 def _floats(words: Sequence[str], count: int, where: str) -> list[float]:
@@ -266,45 +227,39 @@ def _floats(words: Sequence[str], count: int, where: str) -> list[float]:
     except ValueError:
         values = []
     if len(values) != count or not np.isfinite(values).all():
-        raise ValueError(f"{where}: expected {count} numbers, got {' '.join(words) or 'none'}")
+        raise ValueError(
+            f"{where}: expected {count} numbers, got {' '.join(words)[:60] or 'none'!r}"
+        )
     return values
 
 
 def _parse_motion(
     lines: Sequence[str], first: int, num_channels: int, file: str
 ) -> tuple[NDArray[np.float64], float]:
-    """The lines after MOTION -> (T, C) values and seconds a frame."""
-    frames, seconds = None, None
-    while first < len(lines) and (frames is None or seconds is None):
-        words = re.split(r"[:\s]+", lines[first].strip())
-        where = f"{file}, line {first + 1}"
-        if words[0].lower() == "frames":
-            frames = int(_floats(words[1:2], 1, where)[0])
-        elif [word.lower() for word in words[:2]] == ["frame", "time"]:
-            seconds = _floats(words[2:3], 1, where)[0]
-        elif words != [""]:
-            raise ValueError(
-                f"{where}: expected 'Frames:' or 'Frame Time:', got {lines[first].strip()!r}"
-            )
-        first += 1
-    if frames is None or seconds is None:
-        raise ValueError(f"{file}: expected 'Frames:' and 'Frame Time:' after MOTION")
-    if frames < 1 or not 1e-4 < seconds < 100:
-        raise ValueError(
-            f"{file}: {frames} frames of {seconds} s; expected at least 1 frame and a time over 0"
-        )
-    rows = [
-        (number, line.split())
-        for number, line in enumerate(lines[first:], first + 1)
-        if line.strip()
+    """The lines after MOTION -> (T, C) values and frames per second."""
+    filled = [
+        (number, line) for number, line in enumerate(lines[first:], first + 1) if line.strip()
     ]
+    head = " ".join(line for _, line in filled[:2])
+    match = re.fullmatch(
+        r"\s*Frames\s*:\s*(\d+)\s+Frame\s+Time\s*:\s*([0-9.eE+-]+)\s*", head, re.IGNORECASE
+    )
+    where = f"{file}, line {filled[0][0] if filled else len(lines)}"
+    if not match:
+        raise ValueError(
+            f"{where}: expected 'Frames: ' and 'Frame Time: ' with numbers, got {head[:60]!r}"
+        )
+    frames, fps = int(match[1]), _frames_per_second(match[2], where)
+    rows = [(number, line.split()) for number, line in filled[2:]]
     for number, row in rows:
         if len(row) != num_channels:
             raise ValueError(
                 f"{file}, line {number}: expected {num_channels} channel values, got {len(row)}"
             )
-    if len(rows) != frames:
-        raise ValueError(f"{file}: 'Frames: {frames}', but {len(rows)} lines of values follow")
+    if len(rows) != frames or not frames:
+        raise ValueError(
+            f"{where}: expected {frames} frames (at least 1), got {len(rows)} lines of values"
+        )
     try:
         values = np.array([row for _, row in rows], dtype=np.float64)
     except ValueError:
@@ -312,9 +267,50 @@ def _parse_motion(
     if not np.isfinite(values).all():
         for number, row in rows:
             _floats(row, num_channels, f"{file}, line {number}")
-    return values, seconds
+    return values, fps
 
 
-def _round_fps(fps: float) -> float:
-    """1 / 0.033333 is meant as 30: the nearest whole rate when it is within 0.1 %."""
-    return float(round(fps)) if abs(fps - round(fps)) < 1e-3 * fps else fps
+def _frames_per_second(seconds: str, where: str) -> float:
+    """ "0.033333" is meant as 30: a whole rate whose frame time rounds to the printed digits, else the inverse."""
+    (value,) = _floats([seconds], 1, where)
+    if not 1e-4 < value < 100:
+        raise ValueError(f"{where}: {seconds} seconds a frame; expected 0.0001 to 100")
+    whole = round(1 / value)
+    digits = len(seconds.partition(".")[2])
+    return float(whole) if whole and round(1 / whole, digits) == value else 1 / value
+
+
+def _hierarchy_text(skeleton: Skeleton, order: str, scale: float) -> str:
+    """The tree under HIERARCHY; leaves get an End Site that continues their bone."""
+    rotations = " ".join(f"{axis}rotation" for axis in order)
+
+    def offset(values: Tensor) -> str:
+        return " ".join(f"{value:.6f}" for value in (values.double() * scale).tolist())
+
+    def block(joint: int, depth: int) -> str:
+        name = re.sub(r"[{}\s]+", " ", skeleton.names[joint]).strip()
+        tab = "\t" * depth
+        kind = "ROOT" if depth == 0 else "JOINT"
+        channels = (
+            f"6 Xposition Yposition Zposition {rotations}" if depth == 0 else f"3 {rotations}"
+        )
+        inner = "".join(block(child, depth + 1) for child in _children(skeleton, joint))
+        if not inner:
+            tip = offset(0.5 * skeleton.offsets[joint])
+            inner = f"{tab}\tEnd Site\n{tab}\t{{\n{tab}\t\tOFFSET {tip}\n{tab}\t}}\n"
+        return (
+            f"{tab}{kind} {name}\n{tab}{{\n{tab}\tOFFSET {offset(skeleton.offsets[joint])}\n"
+            f"{tab}\tCHANNELS {channels}\n{inner}{tab}}}\n"
+        )
+
+    return block(0, 0)
+
+
+def _depth_first(skeleton: Skeleton, joint: int = 0) -> list[int]:
+    """Indices of a joint and all below it, in the order in which a file lists them."""
+    below = (_depth_first(skeleton, child) for child in _children(skeleton, joint))
+    return [joint, *itertools.chain.from_iterable(below)]
+
+
+def _children(skeleton: Skeleton, joint: int) -> list[int]:
+    return [child for child, parent in enumerate(skeleton.parents) if parent == joint]

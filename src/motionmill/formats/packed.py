@@ -24,7 +24,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from motionmill.formats.bvh import Hierarchy, motion_from_channels
+from motionmill.formats.channels import Hierarchy, motion_from_channels
 from motionmill.motion.motion import Motion
 from motionmill.motion.rotations import matrix_from_euler, slerp
 from motionmill.motion.skeleton import Skeleton, local_to_world_rotations

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from motionmill.motion.motion import Motion
 from motionmill.motion.physics import floor
-from motionmill.motion.rigs import SIDES, Rig, pose, recognise
+from motionmill.motion.rigs import SIDES, Rig, leg_length, pose, recognise
 from motionmill.motion.rotations import rotation_between, slerp, yaw_matrix
 from motionmill.motion.skeleton import Skeleton, adult_skeleton, world_to_local_rotations
 
@@ -39,22 +39,41 @@ def retarget(motion: Motion, target: Skeleton | None = None) -> Motion:
     """
     target = target or adult_skeleton()
     rig = recognise(motion.skeleton)
+    motion = upright(motion)
     positions, rotations = motion.skeleton.forward_kinematics(motion.rotations, motion.root)
-    upright = _upright(rig, positions)
-    positions, rotations = positions @ upright.T, upright @ rotations
     turned = _from_rest(rig, rotations)
     corrections = _corrections(rig, motion.skeleton, target)
     world = _world_rotations(rig, motion.skeleton, target, turned, corrections)
     hips = [rig.joints[f"{side}_hip"] for side in SIDES]
     target_hips = target.offsets[[target.index(f"{side}_hip") for side in SIDES]].mean(dim=0)
-    centre = positions[:, hips].mean(dim=1) * (
-        target.leg_length / _leg_length(rig, motion.skeleton)
-    )
+    centre = positions[:, hips].mean(dim=1) * (target.leg_length / leg_length(rig, motion.skeleton))
     root = centre - world[:, 0] @ target_hips.to(centre)
     result = Motion(
         world_to_local_rotations(world, target.parents), root, motion.fps, target, motion.name
     )
     return replace(result, root=root - root.new_tensor([0.0, floor(result), 0.0]))
+
+
+def upright(motion: Motion) -> Motion:
+    """The motion in a world whose up axis is Y; unchanged where it is already, or where the rig is unknown.
+
+    A zero pose that does not stand along Y may be raised by the root's rotations, or may lie in a world whose up axis
+    is another one, such as Z; whichever axis the body is closer to over the clip decides.
+    """
+    try:
+        rig = recognise(motion.skeleton)
+    except ValueError:
+        return motion
+    y_axis = rig.up.new_tensor([0.0, 1.0, 0.0])
+    if float(rig.up @ y_axis) > 0.7:
+        return motion
+    positions = motion.joints().to(rig.up)
+    shoulders = positions[:, [rig.joints[f"{side}_shoulder"] for side in SIDES]].mean(dim=1)
+    ankles = positions[:, [rig.joints[f"{side}_ankle"] for side in SIDES]].mean(dim=1)
+    body = F.normalize(shoulders - ankles, dim=-1).mean(dim=0)
+    if float(body @ y_axis) >= float(body @ rig.up):
+        return motion
+    return motion.transformed(rotation_between(rig.up, y_axis), torch.zeros(3))
 
 
 def bone_direction_error(source: Motion, result: Motion) -> float:
@@ -74,9 +93,7 @@ def bone_direction_errors(source: Motion, result: Motion) -> dict[str, float]:
             f"{len(source)} and {len(result)} frames; expected motions of the same length"
         )
     rig, own = recognise(source.skeleton), recognise(result.skeleton)
-    positions = source.joints()
-    positions = positions @ _upright(rig, positions).T
-    theirs, ours = _bones(rig, positions), _bones(own, result.joints())
+    theirs, ours = _bones(rig, upright(source).joints()), _bones(own, result.joints())
     return {
         name: float(torch.rad2deg(_angle(theirs[name], ours[name]).mean()))
         for name in ours
@@ -102,21 +119,6 @@ def _bones(rig: Rig, positions: Tensor) -> dict[str, Tensor]:
 def _angle(first: Tensor, second: Tensor) -> Tensor:
     """(..., 3) vectors -> (...) angle between them, radians."""
     return torch.atan2(torch.linalg.cross(first, second).norm(dim=-1), (first * second).sum(-1))
-
-
-def _upright(rig: Rig, positions: Tensor) -> Tensor:
-    """(3, 3) turn of the source's world that makes Y its up axis.
-
-    A rest pose that does not stand along Y may be lifted by the root's rotations or may lie in a world whose up axis is
-    another one; whichever axis the body is closer to over the clip decides.
-    """
-    y_axis = positions.new_tensor([0.0, 1.0, 0.0])
-    shoulders = positions[:, [rig.joints[f"{side}_shoulder"] for side in SIDES]].mean(dim=1)
-    ankles = positions[:, [rig.joints[f"{side}_ankle"] for side in SIDES]].mean(dim=1)
-    body = F.normalize(shoulders - ankles, dim=-1).mean(dim=0)
-    if float(rig.up @ y_axis) > 0.7 or float(body @ y_axis) >= float(body @ rig.up):
-        return torch.eye(3, dtype=positions.dtype)
-    return rotation_between(rig.up, y_axis)
 
 
 def _from_rest(rig: Rig, rotations: Tensor) -> dict[str, Tensor]:
@@ -227,13 +229,3 @@ def _straight_ahead(bone: Tensor) -> Tensor:
 
 def _mean(positions: Tensor, rig: Rig, part: str) -> Tensor:
     return positions[[rig.joints[f"{side}_{part}"] for side in SIDES]].mean(dim=0)
-
-
-def _leg_length(rig: Rig, source: Skeleton) -> float:
-    """Thigh plus shin of the source, mean of both sides, in its unit."""
-    rest = pose(source, rig.rest)
-    total = 0.0
-    for side in SIDES:
-        hip, knee, ankle = (rest[rig.joints[f"{side}_{part}"]] for part in ("hip", "knee", "ankle"))
-        total += float((hip - knee).norm() + (knee - ankle).norm())
-    return total / 2

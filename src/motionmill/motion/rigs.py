@@ -5,6 +5,7 @@ A rig is recognised by its joint names and by its rest pose alone, so that a str
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -206,6 +207,7 @@ _NEUTRAL: Mapping[str, Mapping[str, tuple[float, float, float]]] = {
 }  # fmt: skip
 
 
+@functools.lru_cache(maxsize=256)
 def recognise(skeleton: Skeleton) -> Rig:
     """The rig of a skeleton.
 
@@ -328,11 +330,17 @@ def _neutral(rig: Rig) -> Rig:
     for smpl, joint in rig.joints.items():
         part = _part(smpl).removeprefix("left_").removeprefix("right_")
         if part in _NEUTRAL.get(rig.name, {}):
-            pitch, yaw, roll = torch.deg2rad(rest.new_tensor(_NEUTRAL[rig.name][part]))
+            pitch, yaw, roll = _NEUTRAL[rig.name][part]
             mirror = -1.0 if smpl.startswith("right_") else 1.0
-            angles = torch.stack((mirror * yaw, pitch, mirror * roll))
-            rest[joint] = matrix_from_euler("YXZ", angles) @ rest[joint]
+            rest[joint] = _turn(mirror * yaw, pitch, mirror * roll) @ rest[joint]
     return replace(rig, rest=rest)
+
+
+@functools.cache
+def _turn(yaw: float, pitch: float, roll: float) -> Tensor:
+    """(3, 3) turn by degrees about Z, then X, then Y of the world."""
+    angles = torch.deg2rad(torch.tensor([yaw, pitch, roll], dtype=torch.float64))
+    return matrix_from_euler("YXZ", angles)
 
 
 def _rest_rotations(
@@ -374,3 +382,13 @@ def pose(skeleton: Skeleton, rest: Tensor) -> Tensor:
     for parent, offset in zip(skeleton.parents, skeleton.offsets, strict=True):
         positions.append(offset if parent < 0 else positions[parent] + rest[parent] @ offset)
     return torch.stack(positions)
+
+
+def leg_length(rig: Rig, skeleton: Skeleton) -> float:
+    """Thigh plus shin, mean of both sides, in the unit of the skeleton."""
+    rest = pose(skeleton, rig.rest)
+    total = 0.0
+    for side in SIDES:
+        hip, knee, ankle = (rest[rig.joints[f"{side}_{part}"]] for part in ("hip", "knee", "ankle"))
+        total += float((hip - knee).norm() + (knee - ankle).norm())
+    return total / 2
