@@ -16,7 +16,7 @@ _SWAP: Final = {"left": "right", "right": "left", "clockwise": "counterclockwise
 
 # "right" in front of these words is no side, unless a word such as "the" or "turns" before it makes it one.
 _AFTER_RIGHT: Final = re.compile(
-    r" (?:away|now|there|here|behind|before|after|in front|next to|angles?|on time)\b",
+    r" (?:now|there|here|behind|before|after|in front|next to|on time)\b",
     re.IGNORECASE,
 )
 _BEFORE_SIDE: Final = re.compile(
@@ -57,7 +57,8 @@ def _no_side(word: str, before: str, after: str) -> bool:
         return False
     if word == "right":
         all_right = re.search(r"\b(?:all|that's|is quite) $", before, re.IGNORECASE)
-        return bool(all_right or (_AFTER_RIGHT.match(after) and not _BEFORE_SIDE.search(before)))
+        idiom = _AFTER_RIGHT.match(after) and not _BEFORE_SIDE.search(before)
+        return bool(all_right or idiom or re.match(r" (?:away|angles?)\b", after))
     if word == "left":
         return bool(_BEFORE_REST.search(before) or _AFTER_LEFT.match(after))
     return False
