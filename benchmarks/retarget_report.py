@@ -23,13 +23,17 @@ from torch import Tensor
 from motionmill.formats.packed import PackedClip, read_folder
 from motionmill.motion import physics
 from motionmill.motion.motion import Motion
-from motionmill.motion.retarget import bone_direction_errors, retarget, upright
+from motionmill.motion.retarget import (
+    bone_direction_error,
+    bone_direction_errors,
+    retarget,
+    upright,
+)
 from motionmill.motion.rigs import SIDES, leg_length, recognise
 from motionmill.motion.rotations import heading
 
 SOURCES = ("bandai", "snu2", "uiprmd", "cmu2", "cmu", "cmu_acrnn", "extra", "game_cc0")
 CELL, FRAMES, ROWS = 150, 7, 8
-LIMBS = ("shoulder", "elbow", "hip", "knee", "trunk", "neck")
 
 
 def main() -> None:
@@ -77,8 +81,10 @@ def measure(source: str, clips: list[PackedClip]) -> Iterator[dict[str, object]]
 def clip_measures(motion: Motion, result: Motion) -> dict[str, float]:
     """Errors of one clip: degrees, centimetres, shares."""
     errors = bone_direction_errors(motion, result)
-    limbs = [error for name, error in errors.items() if any(limb in name for limb in LIMBS)]
-    row = {"all_bones_deg": _mean(list(errors.values())), "limbs_trunk_neck_deg": _mean(limbs)}
+    row = {
+        "error_deg": bone_direction_error(motion, result),
+        "with_collars_deg": _mean(list(errors.values())),
+    }
     for part in ("collar", "ankle", "trunk", "neck"):
         values = [error for name, error in errors.items() if part in name]
         if values:

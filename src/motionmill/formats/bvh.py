@@ -145,11 +145,9 @@ class _Builder:
             self.pending = None
         elif statement == "}" and self.open:
             self.open.pop()
-        elif (
-            word.upper() in ("ROOT", "JOINT")
-            and inside != -1
-            and (inside is not None or not self.names)
-        ):
+        elif word.upper() == "ROOT" and not self.names:
+            self._begin(rest.strip(), None, where)
+        elif word.upper() == "JOINT" and inside not in (None, -1):
             self._begin(rest.strip(), inside, where)
         elif word.upper() == "END" and inside not in (None, -1):
             self.pending = -1

@@ -77,9 +77,14 @@ def upright(motion: Motion) -> Motion:
 
 
 def bone_direction_error(source: Motion, result: Motion) -> float:
-    """Mean angle between the bones of a motion and of its retargeted result, degrees. See `bone_direction_errors`."""
+    """Mean angle between the bones of a motion and of its retargeted result, degrees.
+
+    Collars are left out of the mean: where the clavicle begins differs from rig to rig, so that the same posture has
+    another direction. `bone_direction_errors` tells theirs too.
+    """
     errors = bone_direction_errors(source, result)
-    return sum(errors.values()) / len(errors)
+    counted = [error for name, error in errors.items() if not name.endswith("_collar")]
+    return sum(counted) / len(counted)
 
 
 def bone_direction_errors(source: Motion, result: Motion) -> dict[str, float]:
@@ -169,25 +174,27 @@ def _spine(
     rest = pose(source, rig.rest)
     end = rest[rig.joints["neck"]] if "neck" in rig.joints else _mean(rest, rig, "shoulder")
     points = [rest[rig.joints["pelvis"]], *(rest[joint] for joint in rig.spine), end]
-    ours = [target.rest_joints[target.index(name)] for name in _TRUNK]
+    own = [target.rest_joints[target.index(name)] for name in _TRUNK]
+    theirs, ours = _middles(points), _middles(own)
     rotations = [turned["pelvis"]]
     for order, (start, end) in enumerate(itertools.pairwise(points[1:])):
-        straight = float((end - start).norm()) > 1e-3 * float((points[-1] - points[0]).norm())
-        correction = rotation_between(ours[-1] - ours[0], end - start) if straight else torch.eye(3)
-        rotations.append(turned[f"spine{order}"] @ correction.to(start))
-    theirs = _middles(points)
-    result = {}
-    for name, place in zip(_TRUNK[1:3], _middles(ours)[1:3], strict=True):
-        upper = next(
-            (order for order, middle in enumerate(theirs) if middle > place), len(theirs) - 1
-        )
-        lower = max(upper - 1, 0)
-        span = theirs[upper] - theirs[lower]
-        weight = min(max((place - theirs[lower]) / span, 0.0), 1.0) if span > 0 else 1.0
-        result[name] = slerp(
-            rotations[lower], rotations[upper], rotations[0].new_full((1,), weight)
-        )
-    return result | {"spine3": rotations[-1]}
+        rotation = turned[f"spine{order}"]
+        if float((end - start).norm()) > 1e-3 * float((points[-1] - points[0]).norm()):
+            distances = [abs(middle - theirs[order + 1]) for middle in ours]
+            near = distances.index(min(distances))
+            rotation = rotation @ rotation_between(own[near + 1] - own[near], end - start)
+        rotations.append(rotation)
+    sampled = [_between(rotations, theirs, place) for place in ours[1:3]]
+    return dict(zip(_TRUNK[1:4], (*sampled, rotations[-1]), strict=True))
+
+
+def _between(rotations: list[Tensor], places: list[float], place: float) -> Tensor:
+    """(T, 3, 3) rotations that stand at ascending places, interpolated at a place."""
+    upper = next((order for order, other in enumerate(places) if other > place), len(places) - 1)
+    lower = max(upper - 1, 0)
+    span = places[upper] - places[lower]
+    weight = min(max((place - places[lower]) / span, 0.0), 1.0) if span > 0 else 1.0
+    return slerp(rotations[lower], rotations[upper], rotations[0].new_full((1,), weight))
 
 
 def _middles(points: list[Tensor]) -> list[float]:

@@ -187,7 +187,7 @@ _AXES: Mapping[str, Mapping[str, str]] = {
     },
     "rokoko": {
         "pelvis": "+X +Y +Z", "trunk": "+Y -X +Z", "head": "+X +Y +Z", "left_arm": "+X +Y +Z", "right_arm": "-X +Y -Z",
-        "left_leg": "-Y +X +Z", "right_leg": "-Y +X +Z", "left_foot": "+Z +X +Y", "right_foot": "+Z +X +Y",
+        "left_leg": "-Y +X +Z", "right_leg": "-Y +X +Z", "left_foot": "+Z +Y -X", "right_foot": "+Z +Y -X",
     },
 }  # fmt: skip
 
@@ -198,6 +198,7 @@ _NEUTRAL: Mapping[str, Mapping[str, tuple[float, float, float]]] = {
     "bandai": {"collar": (0, 17, 0), "foot": (39.6, 0, 0), "toe": (23, 0, 0)},
     "snu_basket": {"collar": (1, 4, -11), "hand": (-90, 0, 0)},
     "snu_martial_arts": {"collar": (3, 18, 0), "hand": (-90, 0, 0)},
+    "rokoko": {"foot": (37, 0, 0), "toe": (8, 0, 0)},
     "woody": {"collar": (4, 0, -27)},
     "uiprmd": {"pelvis": (10, 0, 0), "head": (-18, 0, 0), "foot": (-10.5, 0, 5.5), "toe": (-10.5, 0, 5.5)},
     "asf": {"head": (14, 0, 0), "arm": (30, 0, 0), "hand": (30, 0, 0), "foot": (2, 0, -16), "toe": (2, 0, -16)},
