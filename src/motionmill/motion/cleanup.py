@@ -31,6 +31,7 @@ Array = NDArray[np.float64]
 
 _LEG_JOINTS: Final = ("hip", "knee", "ankle", "foot")
 _LONGEST_REACH: Final = 0.997  # of thigh plus shin: a leg is pulled no straighter than it was or than this
+_SLIGHT_BEND: Final = 0.03  # a knee bent less than about this is straight, radians
 _DEEPEST: Final = 0.08  # most by which the root sinks so that held feet are reached, metres
 _FARTHEST: Final = 0.25  # most by which a foot is moved, metres
 _SMOOTHNESS: Final = 2.5  # frames over which a foot is caught and let go, at 30 fps
@@ -81,8 +82,8 @@ def smooth(motion: Motion) -> Motion:
     """
     if len(motion) < 8:
         return motion
-    root = _steady(motion.root[:, None])[:, 0]
-    rotations = matrix_from_6d(_steady(matrix_to_6d(motion.rotations)))
+    root = _steady(motion.root[:, None], 0.02)[:, 0]
+    rotations = matrix_from_6d(_steady(matrix_to_6d(motion.rotations), 0.25))
     return replace(motion, root=root, rotations=rotations)
 
 
@@ -94,6 +95,11 @@ def lock_feet(motion: Motion) -> Motion:
     )
     joints, world = skeleton.forward_kinematics(motion.rotations, motion.root)
     hips, knees, ankles, toes = (joints[:, pair] for pair in (hip, knee, ankle, foot))
+    thigh, shin, sole = knees - hips, ankles - knees, toes - ankles
+    axis, shin = _knee_hinges(world[:, hip], thigh, shin)
+    unbent = rotation_between(ankles - knees, shin)
+    ankles = knees + shin
+    toes = ankles + sole
     feet = torch.cat((ankles, toes), dim=1)
     standing = physics.standing_heights(skeleton).to(joints)
     held = resting(feet, feet[..., 1] - standing, motion.fps)
@@ -103,15 +109,15 @@ def lock_feet(motion: Motion) -> Motion:
     new_ankles, new_toes = _foot_targets(ankles, toes, standing, held, scale)
     shift = _low_pass((new_ankles - ankles).mean(dim=1), 2.0 * scale)
     leg_held = torch.maximum(held[:, :2], held[:, 2:])
-    reach = _reach(knees - hips, ankles - knees)
+    reach = _reach(thigh, shin)
     down = _lowering(new_ankles - hips - shift[:, None], reach, leg_held, scale)
     shift = torch.cat((shift[:, :1], shift[:, 1:2] - down[:, None], shift[:, 2:]), dim=1)
     targets = new_ankles - hips - shift[:, None]
-    thigh, shin = _two_bones(world[:, hip], knees - hips, ankles - knees, targets, reach)
-    turn = rotation_between(toes - ankles, new_toes - new_ankles)
+    leg, bend = _two_bones(axis, thigh, shin, targets, reach)
+    turn = rotation_between(sole, new_toes - new_ankles)
 
     world = world.clone()
-    for pair, change in ((hip, thigh), (knee, shin), (ankle, turn), (foot, turn)):
+    for pair, change in ((hip, leg), (knee, leg @ bend @ unbent), (ankle, turn), (foot, turn)):
         world[:, pair] = change @ world[:, pair]
     legs = [*hip, *knee, *ankle, *foot]
     rotations = motion.rotations.clone()
@@ -257,16 +263,46 @@ def _lowering(targets: Tensor, reach: Tensor, held: Tensor, scale: float) -> Ten
     return _low_pass(_highest(needed[:, None], round(5 * scale)), 2.5 * scale)[:, 0]
 
 
-def _two_bones(
-    rotations: Tensor, thigh: Tensor, shin: Tensor, targets: Tensor, reach: Tensor
-) -> tuple[Tensor, Tensor]:
-    """World rotations (T, 2, 3, 3) to be put before those of thigh and shin, so that the ankle meets its target.
+def _knee_hinges(rotations: Tensor, thigh: Tensor, shin: Tensor) -> tuple[Tensor, Tensor]:
+    """The axes about which the knees bend, and where the shins are when bends that no knee can make are taken out.
 
-    The knee bends about the axis about which it is bent, where that is clear, else about the thigh's own x axis, and
-    never backwards; then the whole leg turns by the smallest rotation, so that the knee keeps its side.
+    The bend is a vector, axis times angle; its part along the thigh's x axis is made positive (a knee never bends
+    backwards), small parts across it are made smaller, both smoothly, so that the axis stays clear in straight legs.
 
     Args:
         rotations: (T, 2, 3, 3) world rotations of the hips.
+        thigh: (T, 2, 3) from hip to knee, metres.
+        shin: (T, 2, 3) from knee to ankle.
+
+    Returns:
+        (T, 2, 3) unit axes in the world and (T, 2, 3) shins.
+    """
+    along = F.normalize(thigh, dim=-1)
+    sine = torch.linalg.cross(along, shin)
+    angle = torch.atan2(sine.norm(dim=-1), (along * shin).sum(-1))
+    bend = F.normalize(sine, dim=-1) * angle[..., None]
+    hinge = rotations[..., 0] - (rotations[..., 0] * along).sum(-1, keepdim=True) * along
+    hinge = F.normalize(hinge, dim=-1)
+    forwards = (bend * hinge).sum(-1, keepdim=True)
+    across = bend - forwards * hinge
+    square = (across**2).sum(-1, keepdim=True)
+    across = across * square / (square + (2 * _SLIGHT_BEND) ** 2)
+    forwards = F.softplus(forwards / _SLIGHT_BEND) * _SLIGHT_BEND + 0.01
+    bend = forwards * hinge + across
+    angle, axis = bend.norm(dim=-1, keepdim=True), F.normalize(bend, dim=-1)
+    direction = torch.cos(angle) * along + torch.sin(angle) * torch.linalg.cross(axis, along)
+    return axis, direction * shin.norm(dim=-1, keepdim=True)
+
+
+def _two_bones(
+    axis: Tensor, thigh: Tensor, shin: Tensor, targets: Tensor, reach: Tensor
+) -> tuple[Tensor, Tensor]:
+    """World rotations (T, 2, 3, 3) of the whole leg and, before it, of the shin, so that the ankle meets its target.
+
+    The leg turns by the smallest rotation, so that the knee keeps its side.
+
+    Args:
+        axis: (T, 2, 3) about which the knees bend.
         thigh: (T, 2, 3) from hip to knee, metres.
         shin: (T, 2, 3) from knee to ankle.
         targets: (T, 2, 3) from hip to the ankle's target.
@@ -276,20 +312,15 @@ def _two_bones(
     distance = reach - F.softplus((reach - targets.norm(dim=-1)) * 1000) / 1000
     distance = torch.maximum(distance, (upper - lower).abs() + 0.1 * upper)
     cosine = (distance**2 - upper**2 - lower**2) / (2 * upper * lower)
-    bend = torch.acos(cosine.clamp(-1, 1))
-
-    sine = torch.linalg.cross(thigh, shin) / (upper * lower)[..., None]
-    sideways = rotations[..., 0]
-    forwards = torch.where((sine * sideways).sum(-1, keepdim=True) < 0, -1.0, 1.0)
-    axis = F.normalize(forwards * sine + 0.03 * sideways, dim=-1)
-    was = torch.atan2((sine * axis).sum(-1), (thigh * shin).sum(-1) / (upper * lower))
-    knee = matrix_from_axis_angle(axis * (bend - was)[..., None])
-    leg = rotation_between(thigh + (knee @ shin[..., None])[..., 0], targets)
-    return leg, leg @ knee
+    bend = torch.acos(cosine.clamp(-1, 1)) - torch.acos(
+        ((thigh * shin).sum(-1) / (upper * lower)).clamp(-1, 1)
+    )
+    knee = matrix_from_axis_angle(axis * bend[..., None])
+    return rotation_between(thigh + (knee @ shin[..., None])[..., 0], targets), knee
 
 
-def _steady(values: Tensor) -> Tensor:
-    """(T, G, C) -> (T, G, C): each group of channels low-passed where its differences look like noise."""
+def _steady(values: Tensor, most: float) -> Tensor:
+    """(T, G, C) -> (T, G, C): groups of channels low-passed, by at most so much, where they look like noise."""
     second = torch.diff(values, n=2, dim=0)
     energy2 = _mean_around((second**2).sum(-1), 7)
     energy3 = _mean_around((torch.diff(second, dim=0) ** 2).sum(-1), 7)
@@ -299,7 +330,9 @@ def _steady(values: Tensor) -> Tensor:
     narrow, wide = _low_pass(values, 0.7), _low_pass(values, 2.0)
     some = ((ratio - 1.0) / 0.35).clamp(0, 1)
     much = ((ratio - 1.5) / 0.25).clamp(0, 1)
-    return values + some * (narrow - values) + much * (wide - narrow)
+    change = some * (narrow - values) + much * (wide - narrow)
+    length = change.norm(dim=-1, keepdim=True).clamp(min=1e-12)
+    return values + change * (length.clamp(max=most) / length)
 
 
 def _low_pass(values: Tensor, sigma: float) -> Tensor:
