@@ -30,6 +30,9 @@ from motionmill.motion.surface import half_mesh, mirror, neighbour_mean
 
 INFLUENCES = 4  # joints that may move a vertex; what game engines and glTF take in one set
 
+BARE, SUIT = (0.72, 0.64, 0.54), (0.10, 0.145, 0.20)  # linear RGB
+_BARE_JOINTS = ("neck", "head", "left_wrist", "left_ankle", "left_foot")
+
 # The surface is made with arms half down and legs apart: between the poses that people take, and nothing touches.
 _ARM_DROP, _LEG_SPREAD = math.radians(40.0), math.radians(7.0)
 _COARSE, _FINE, _DEPTH, _TOLERANCE = 0.026, 0.013, 0.016, 0.001  # metres
@@ -46,6 +49,7 @@ class Body:
         triangles: (F, 3) int64 vertex indices, counter-clockwise seen from outside.
         joint_indices: (V, 4) int64 joints that move a vertex, the heaviest first.
         joint_weights: (V, 4) float32 their weights, summing to 1.
+        tone: (V,) float32 the two-tone look: 0 bare (head, hands, feet), 1 suit.
     """
 
     skeleton: Skeleton
@@ -54,6 +58,12 @@ class Body:
     triangles: Tensor
     joint_indices: Tensor
     joint_weights: Tensor
+    tone: Tensor
+
+    @property
+    def colours(self) -> Tensor:
+        """(V, 3) linear RGB of the two-tone look."""
+        return torch.lerp(torch.tensor(BARE), torch.tensor(SUIT), self.tone[:, None])
 
     @property
     def rest_joints(self) -> Tensor:
@@ -94,9 +104,7 @@ def posed_normals(body: Body, motion: Motion) -> Tensor:
     Raises:
         ValueError: the motion's skeleton is not the body's.
     """
-    return F.normalize(
-        _skin(body, body.normals, _skinning_matrices(body, motion)[..., :3]), dim=-1
-    )
+    return F.normalize(_skin(body, body.normals, _skinning_matrices(body, motion)[..., :3]), dim=-1)
 
 
 def _skinning_matrices(body: Body, motion: Motion) -> Tensor:
@@ -126,16 +134,39 @@ def _skin(body: Body, points: Tensor, matrices: Tensor) -> Tensor:
 def _mannequin(offsets: tuple[tuple[float, ...], ...], foot_joint_height: float) -> Body:
     rest = torch.tensor(offsets, dtype=torch.float64)
     skeleton = Skeleton(SMPL_22_NAMES, SMPL_22_PARENTS, rest, foot_joint_height)
-    flipped = rest[list(mirror_permutation())] * rest.new_tensor([-1.0, 1.0, 1.0])
-    symmetric = replace(skeleton, offsets=(rest + flipped) / 2)
-    positions, rotations = _modelling_pose(symmetric)
-    field = place(symmetric, positions, rotations)
+    size = skeleton.standing_root_height / adult_skeleton().standing_root_height
+    model = _symmetric(skeleton, 1.0 / size)
+    positions, rotations = _modelling_pose(model)
+    field = place(model, positions, rotations)
     half, triangles, pairs = half_mesh(field, _grid(field, positions), tolerance=_TOLERANCE)
     weights = _joint_weights(half, pairs, positions, field)
+    bare = weights[:, [SMPL_22_NAMES.index(name) for name in _BARE_JOINTS]].sum(axis=1)
+    tone = 1.0 - _smooth_step((bare - 0.3) / 0.4)
     images, triangles = mirror(half, triangles)
-    vertices = np.concatenate((half, half[images] * np.float32([-1, 1, 1])))
+    vertices = np.concatenate((half, half[images] * np.array([-1, 1, 1], np.float32)))
     weights = np.concatenate((weights, weights[images][:, mirror_permutation()]))
-    return _bind(skeleton, vertices, triangles, weights, positions, rotations)
+    tone = np.concatenate((tone, tone[images]))
+    order = np.argsort(-weights, axis=1, kind="stable")[:, :INFLUENCES]
+    kept = np.take_along_axis(weights, order, axis=1)
+    bound = Body(
+        skeleton=skeleton,
+        vertices=torch.from_numpy(vertices * np.float32(size)),
+        normals=torch.empty(0),
+        triangles=torch.from_numpy(triangles),
+        joint_indices=torch.from_numpy(order),
+        joint_weights=torch.from_numpy(kept / kept.sum(axis=1, keepdims=True)),
+        tone=torch.from_numpy(tone),
+    )
+    return _unposed(bound, torch.from_numpy(positions * size), torch.from_numpy(rotations))
+
+
+def _symmetric(skeleton: Skeleton, scale: float) -> Skeleton:
+    """The skeleton scaled, with the mean of both sides on each side."""
+    mirrored = skeleton.offsets[list(mirror_permutation())] * skeleton.offsets.new_tensor(
+        [-1.0, 1.0, 1.0]
+    )
+    offsets = (skeleton.offsets + mirrored) * (0.5 * scale)
+    return replace(skeleton, offsets=offsets, foot_joint_height=skeleton.foot_joint_height * scale)
 
 
 def _modelling_pose(skeleton: Skeleton) -> tuple[Matrix, Matrix]:
@@ -172,9 +203,9 @@ def _grid(field: Field, positions: Matrix) -> tuple[Array, Array, Array]:
 
     x = _graded(0.0, float(high[0]), across) + _COARSE / 2
     y = _graded(float(low[1]), float(high[1]), upward)
+    x = np.concatenate(([-_COARSE / 2], x))
     z = np.arange(float(low[2]), float(high[2]) + _DEPTH, _DEPTH)
-    grid = (np.concatenate(([-_COARSE / 2], x)), y, z)
-    return tuple(axis.astype(np.float32) for axis in grid)
+    return x.astype(np.float32), y.astype(np.float32), z.astype(np.float32)
 
 
 def _graded(low: float, high: float, spacing: Callable[[Matrix], Matrix]) -> Matrix:
@@ -184,21 +215,17 @@ def _graded(low: float, high: float, spacing: Callable[[Matrix], Matrix]) -> Mat
     return np.interp(np.linspace(0.0, passed[-1], math.ceil(passed[-1]) + 1), passed, at)
 
 
-def _bind(
-    skeleton: Skeleton, vertices: Array, triangles: Indices, weights: Array, positions: Matrix, rotations: Matrix
-) -> Body:
-    """The body that, skinned into the modelling pose, is the given surface."""
-    order = np.argsort(-weights, axis=1, kind="stable")[:, :INFLUENCES]
-    kept = np.take_along_axis(weights, order, axis=1).astype(np.float64)
-    kept = torch.from_numpy(kept / kept.sum(axis=1, keepdims=True))
-    indices = torch.from_numpy(order)
-    body = Body(skeleton, *([torch.empty(0)] * 2), torch.from_numpy(triangles), indices, kept.float())
-    turns = torch.from_numpy(rotations)
-    shifts = torch.from_numpy(positions) - (turns @ body.rest_joints[..., None]).squeeze(-1)
-    turn = (turns[indices] * kept[..., None, None]).sum(dim=1)
-    shift = (shifts[indices] * kept[..., None]).sum(dim=1)
-    rest = torch.linalg.solve(turn, torch.from_numpy(vertices).double() - shift).float()
-    return replace(body, vertices=rest, normals=_vertex_normals(rest, body.triangles))
+def _unposed(body: Body, positions: Tensor, rotations: Tensor) -> Body:
+    """The body in its rest pose, from its surface in the pose with these (J, 3) joints and (J, 3, 3) world rotations.
+
+    It is the inverse of linear blend skinning: skinned into that pose again, the surface is what it was.
+    """
+    shifts = positions - (rotations @ body.rest_joints[..., None]).squeeze(-1)
+    weights = body.joint_weights.double()
+    turn = (rotations[body.joint_indices] * weights[..., None, None]).sum(dim=1)
+    shift = (shifts[body.joint_indices] * weights[..., None]).sum(dim=1)
+    vertices = torch.linalg.solve(turn, body.vertices.double() - shift).float()
+    return replace(body, vertices=vertices, normals=_vertex_normals(vertices, body.triangles))
 
 
 def _vertex_normals(vertices: Tensor, triangles: Tensor) -> Tensor:
@@ -211,8 +238,8 @@ def _vertex_normals(vertices: Tensor, triangles: Tensor) -> Tensor:
     return F.normalize(total, dim=-1)
 
 
-# Where the surface bends: half the width of the bend (metres), and the normal of the plane through the joint that halves
-# it, in the modelling pose, pointing away from the root; None: along the bones.
+# Where the surface bends: half the width of the bend (metres), and the normal of the plane through the joint that
+# halves it, in the modelling pose, pointing away from the root; None: along the bones.
 _BENDS: dict[str, tuple[float, tuple[float, float, float] | None]] = {
     "spine1": (0.055, (0.0, 1.0, 0.0)),
     "spine2": (0.055, (0.0, 1.0, 0.0)),
@@ -228,7 +255,11 @@ _BENDS: dict[str, tuple[float, tuple[float, float, float] | None]] = {
     "left_ankle": (0.035, (0.0, -0.97, 0.25)),
     "left_foot": (0.022, (0.0, 0.0, 1.0)),
 }
-_LEAD, _LEAD_FADE = 0.015, 0.03  # metres by which a limb must be nearer than the rest of the body to own a vertex
+_SEAT = 0.6  # how much wider the bend of the hip gets for each metre behind the joint: the skin that sitting stretches
+_LEAD, _LEAD_FADE = (
+    0.042,
+    0.045,
+)  # metres by which a limb must be nearer than the rest of the body to own a vertex
 
 
 def _joint_weights(vertices: Array, pairs: Indices, positions: Matrix, field: Field) -> Array:
@@ -268,6 +299,9 @@ def _beyond_bend(joint: int, vertices: Array, positions: Matrix) -> Array:
     """(V,) from 0 before the bend of a joint over 0.5 at its middle to 1 behind it."""
     name = SMPL_22_NAMES[joint]
     half_width, given = _BENDS[name.replace("right_", "left_")]
+    offset = vertices - positions[joint].astype(np.float32)
+    if name.endswith("hip"):
+        half_width = half_width + _SEAT * np.maximum(-offset[:, 2], 0.0)
     if given is not None:
         normal = np.asarray(given) * ((-1.0 if name.startswith("right_") else 1.0), 1.0, 1.0)
     else:
@@ -276,7 +310,7 @@ def _beyond_bend(joint: int, vertices: Array, positions: Matrix) -> Array:
         vectors = [positions[end] - positions[start] for start, end in bones]
         normal = sum(vector / np.linalg.norm(vector) for vector in vectors)
     normal = normal / np.linalg.norm(normal)
-    along = (vertices - positions[joint].astype(np.float32)) @ normal.astype(np.float32)
+    along = offset @ normal.astype(np.float32)
     return np.clip(0.5 + 0.5 * along / half_width, 0.0, 1.0)
 
 

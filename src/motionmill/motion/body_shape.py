@@ -52,7 +52,13 @@ class Capsule(NamedTuple):
 
 _MARGIN = 0.08
 _STEPS = 256
-_SOFT, _HEAD, _LIMB, _BETWEEN, _SOLE = 0.014, 0.008, 0.004, 0.008, 0.005  # radii over which parts flow into each other, metres
+_SOFT, _HEAD, _LIMB, _BETWEEN, _SOLE = (
+    0.014,
+    0.008,
+    0.004,
+    0.008,
+    0.005,
+)  # radii over which parts flow into each other, metres
 
 # Parts of the left side are mirrored to the right.
 PARTS: tuple[Tube | Capsule, ...] = (
@@ -71,7 +77,7 @@ PARTS: tuple[Tube | Capsule, ...] = (
         (0.490, -0.076, 0.076, -0.082, 0.040),
         (0.520, -0.052, 0.052, -0.072, 0.030),
     ), (0.03, 0.04), _SOFT, 2.4),
-    Capsule("left_hip", "left_knee", (-0.022, 0.012, -0.052), (-0.014, -0.030, -0.050), (0.066, 0.062), _SOFT),
+    Capsule("pelvis", None, (0.063, -0.058, -0.052), (0.074, -0.100, -0.050), (0.066, 0.062), _SOFT),
     Capsule("spine3", "neck", (0.065, 0.062, 0.062), (0.085, 0.070, 0.055), (0.044, 0.044), _SOFT, (1.2, 1.0, 0.8)),
     Capsule("spine3", "neck", (0.105, -0.01, -0.035), (0.125, 0.08, -0.035), (0.040, 0.045), _SOFT),
     Capsule("spine3", "neck", (0.024, 0.205, -0.026), (0.110, 0.148, -0.022), (0.036, 0.028), _SOFT),
@@ -198,11 +204,8 @@ class Field:
         return -_smooth_minimum(np.stack((-body, points[:, 1] - self.floor)), _SOLE)
 
     def part_distances(self, points: Array) -> Array:
-        """(N, 3) -> (P, N) approximate distance to every part, metres; `_MARGIN` where it is more."""
-        result = np.full((len(self.parts), len(points)), _MARGIN, np.float32)
-        for row, (_, near, distance) in zip(result, self._near(points), strict=True):
-            row[near] = np.minimum(distance, _MARGIN)
-        return result
+        """(N, 3) -> (P, N) approximate distance to every part, metres."""
+        return np.stack([part.shape((points - part.origin) @ part.frame) for part in self.parts])
 
     def gradient(self, points: Array) -> tuple[Array, Array]:
         """(N, 3) -> (N,) value and (N, 3) gradient, from the corners of a tetrahedron 1 mm around each point."""
@@ -213,14 +216,16 @@ class Field:
     def _near(self, points: Array) -> Iterator[tuple[Placed, Indices, Array]]:
         """Every part with the points in its ball and their distances to the part."""
         centres = np.stack([part.centre for part in self.parts])
-        squared = (points**2).sum(axis=1) - 2 * centres @ points.T + (centres**2).sum(axis=1)[:, None]
+        squared = (
+            (points**2).sum(axis=1) - 2 * centres @ points.T + (centres**2).sum(axis=1)[:, None]
+        )
         for part, to_centre in zip(self.parts, squared, strict=True):
             near = np.flatnonzero(to_centre < part.reach**2)
             yield part, near, part.shape((points[near] - part.origin) @ part.frame)
 
 
 def place(skeleton: Skeleton, positions: Matrix, rotations: Matrix) -> Field:
-    """The parts on the joints of a posed skeleton.
+    """The parts on the joints of a posed skeleton about as tall as the default adult.
 
     Args:
         skeleton: SMPL-22 names. Bone lengths other than the default adult's stretch the parts along the bone.
@@ -238,35 +243,44 @@ def place(skeleton: Skeleton, positions: Matrix, rotations: Matrix) -> Field:
 
 
 def _place(
-    part: Tube | Capsule, skeleton: Skeleton, positions: Matrix, rotations: Matrix, *, mirrored: bool
+    part: Tube | Capsule,
+    skeleton: Skeleton,
+    positions: Matrix,
+    rotations: Matrix,
+    *,
+    mirrored: bool,
 ) -> Placed:
-    name, toward = part.joint, part.toward
-    if mirrored:
-        name, toward = (each and each.replace("left_", "right_") for each in (name, toward))
-    size = skeleton.standing_root_height / adult_skeleton().standing_root_height
-    stretch, turn = np.full(3, size), np.eye(3)
-    if toward is not None:
+    def own(name: str) -> str:
+        return name.replace("left_", "right_") if mirrored else name
+
+    stretch, turn = np.ones(3), np.eye(3)
+    if part.toward is not None:
         ours, theirs = (
-            (each.rest_joints[each.index(toward)] - each.rest_joints[each.index(name)]).double()
+            each.rest_joints[each.index(own(part.toward))]
+            - each.rest_joints[each.index(own(part.joint))]
             for each in (adult_skeleton(), skeleton)
         )
-        stretch[int(ours.abs().argmax())] = float(theirs.norm() / ours.norm())
+        stretch[int(ours.abs().argmax())] = max(float(theirs.norm() / ours.norm()), 0.1)
         turn = rotation_between(ours, theirs).numpy()
-    joint = skeleton.index(name)
+    shape, corners = _tube(part, stretch) if isinstance(part, Tube) else _capsule(part, stretch)
+    joint = skeleton.index(own(part.joint))
     frame = rotations[joint] @ turn @ np.diag([-1.0 if mirrored else 1.0, 1.0, 1.0])
-    shape, corners = (_tube if isinstance(part, Tube) else _capsule)(part, stretch)
     middle = corners.mean(axis=0)
-    reach = np.linalg.norm(corners - middle, axis=1).max() + _MARGIN
-    centre = positions[joint] + frame @ middle
-    arrays = (each.astype(np.float32) for each in (positions[joint], frame, centre))
-    return Placed(joint, *arrays, float(reach), shape, part.blend * size)
+    return Placed(
+        joint=joint,
+        origin=positions[joint].astype(np.float32),
+        frame=frame.astype(np.float32),
+        centre=(positions[joint] + frame @ middle).astype(np.float32),
+        reach=float(np.linalg.norm(corners - middle, axis=1).max()) + _MARGIN,
+        shape=shape,
+        blend=part.blend,
+    )
 
 
 def _capsule(part: Capsule, stretch: Matrix) -> tuple[Callable[[Array], Array], Matrix]:
     """The distance function of a capsule in its frame, and the corners of a box around it."""
-    size, scale = float(stretch.min()), np.asarray(part.scale)
+    scale, radii = np.asarray(part.scale), np.asarray(part.radii)
     ends = np.asarray((part.start, part.end)) * stretch
-    radii = np.asarray(part.radii) * size
     reach = radii[:, None] * scale
     start, along = ((each / scale).astype(np.float32) for each in (ends[0], ends[1] - ends[0]))
     length_squared = max(float(along @ along), 1e-12)

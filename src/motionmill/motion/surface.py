@@ -60,7 +60,12 @@ def half_mesh(
 
 
 def mirror(vertices: Array, triangles: Indices) -> tuple[Indices, Indices]:
-    """A half mesh -> the whole: (W,) the vertex of the half that each further vertex mirrors, (2 F, 3) all triangles."""
+    """A half mesh -> the whole.
+
+    Returns:
+        (W,) the vertices of the half that are mirrored, in the order in which their images follow the half's vertices,
+        and (2 F, 3) all triangles.
+    """
     off_plane = np.flatnonzero(vertices[:, 0] != 0)
     image = np.arange(len(vertices))
     image[off_plane] = len(vertices) + np.arange(len(off_plane))
@@ -80,7 +85,8 @@ def neighbour_mean(values: Array, pairs: Indices) -> Array:
     """(V, C) values and sorted (E, 2) directed edges -> (V, C) mean over the neighbours of each vertex."""
     count = np.bincount(pairs[:, 0], minlength=len(values))
     starts = np.cumsum(count) - count
-    return np.add.reduceat(values[pairs[:, 1]], starts, axis=0) / count[:, None].astype(np.float32)
+    total: Array = np.add.reduceat(values[pairs[:, 1]], starts, axis=0)
+    return total / count[:, None].astype(np.float32)
 
 
 def _sides(triangles: Indices) -> Indices:
@@ -206,7 +212,9 @@ def _split(
     middles = vertices[edges].mean(axis=1)
     wanted = np.abs(field(middles)) > tolerance
     new = np.where(wanted, len(vertices) + np.cumsum(wanted) - 1, -1)
-    middle = new[edge_of_side.reshape(3, -1).T]  # (F, 3) the new vertex on the sides 01, 12, 20 or -1
+    middle = new[
+        edge_of_side.reshape(3, -1).T
+    ]  # (F, 3) the new vertex on the sides 01, 12, 20 or -1
     return np.concatenate((vertices, middles[wanted])), _divide(triangles, middle)
 
 
