@@ -33,6 +33,7 @@ DROPPED = {
     "snu_wd2_wd2_Take_001": "does not move, and the body lies 96 cm under the floor",
     "snu_wd2_wd2_Take_002": "does not move",
     "snu_wd2_wd2_Take_001_af35": "does not move",
+    "ad_jesse_dance": "floats 10 to 50 cm over the floor on which it starts",
     "ual_Idle": "a T-pose that does not move",
     "ual_Sit": "a T-pose that does not move",
     "ual_Walk": "a T-pose that does not move",
