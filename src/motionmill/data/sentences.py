@@ -34,6 +34,8 @@ _NORMAL_NAMED: Final = 0.15  # captions of a normal style that say so
 _HUMAN: Final = 0.15  # captions that reword one written by a person, where there is one
 _FIRST: Final = 0.25  # phrases that are the first, plainest of their list
 _SUBJECT_ONLY: Final = 0.10  # captions that say the style only by who moves: "an old man waves"
+_ASIDE: Final = 0.08  # captions with a place or an occasion
+_GAIT: Final = 0.3  # phrases with "walk" that say it with a verb of the style
 _FACT_ADDED: Final = (
     0.5  # captions that say a measured direction or side that the label leaves open
 )
@@ -232,12 +234,25 @@ def _action_phrase(
         plainest = rng.random() < _FIRST
         phrase = choose(entries(words)[0], rng) if plainest else pick(words, rng)
         phrase = _with_slots(phrase, slots)
+        phrase = _with_gait(phrase, meaning, rng)
         phrase = phrase.replace("{his}", "the") if rng.random() < 0.15 else phrase
         if len(meaning.actions) == 1:
             phrase = " ".join([phrase, *_true_clauses(action, phrase, facts, rng)])
+            if rng.random() < _ASIDE:
+                phrase = f"{phrase} {pick(load_phrases('sentences')['asides'], rng)}"
         phrases.append(phrase.removeprefix("^"))
     joints = rng.choice((", then ^", " and then ^", " and ^", ", ^"))
     return joints.join(phrases)
+
+
+def _with_gait(phrase: str, meaning: Meaning, rng: random.Random) -> str:
+    """ "walk" said with a verb of the style: "trudge and turn left"."""
+    gaits = _style(meaning).get("gaits")
+    if gaits is None or (not phrase.startswith(("walk ", "walk,")) and phrase != "walk"):
+        return phrase
+    if rng.random() >= _GAIT:
+        return phrase
+    return pick(gaits, rng) + phrase.removeprefix("walk")
 
 
 def _noun_phrase(meaning: Meaning, facts: Facts | None, rng: random.Random) -> str:

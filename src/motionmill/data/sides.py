@@ -14,14 +14,19 @@ _SIDES: Final = re.compile(
 )
 _SWAP: Final = {"left": "right", "right": "left", "clockwise": "counterclockwise"}
 
-# "right" in front of these words is no side, unless a word such as "the" or "turns" before it makes it one.
-_AFTER_RIGHT: Final = re.compile(
-    r" (?:now|there|here|behind|before|after|in front|next to|on time)\b",
+# "right" in front of these words is no side: always; unless a verb or an article before it makes it one; only if it
+# stands alone before them.
+_RIGHT_AWAY: Final = re.compile(r" (?:away|angles?)\b", re.IGNORECASE)
+_RIGHT_NOW: Final = re.compile(r" (?:now|there|here)\b", re.IGNORECASE)
+_TO_A_SIDE: Final = re.compile(
+    r"\b(?:the|his|her|their|your|my|a|to|off|turn\w*|veer\w*|fac\w*|go\w*|look\w*|step\w*|wav\w*) $",
     re.IGNORECASE,
 )
-_BEFORE_SIDE: Final = re.compile(
-    r"\b(?:the|his|her|their|your|my|its|a|to|and|or|then|turn\w*|spin\w*|veer\w*|curv\w*|fac\w*|go\w*|walk\w*|run\w*|step\w*"
-    r"|mov\w*|dodg\w*|rotat\w*|pivot\w*|swerv\w*|bear\w*|drift\w*|jump\w*|lean\w*|look\w*) $",
+_RIGHT_BEHIND: Final = re.compile(
+    r" (?:behind|before|after|in front|next to|on time)\b", re.IGNORECASE
+)
+_ALONE: Final = re.compile(
+    r"(?:^|[,.;] |\b(?:is|are|be|stands?|stops?|sits?|waits?|standing|stopping|sitting) )$",
     re.IGNORECASE,
 )
 # "left" behind these words is no side, unless a part of the body or a turn follows.
@@ -56,9 +61,12 @@ def _no_side(word: str, before: str, after: str) -> bool:
     if word not in _SWAP or _AFTER_SIDE.match(after):
         return False
     if word == "right":
-        all_right = re.search(r"\b(?:all|that's|is quite) $", before, re.IGNORECASE)
-        idiom = _AFTER_RIGHT.match(after) and not _BEFORE_SIDE.search(before)
-        return bool(all_right or idiom or re.match(r" (?:away|angles?)\b", after))
+        return bool(
+            re.search(r"\b(?:all|that's|is quite) $", before, re.IGNORECASE)
+            or _RIGHT_AWAY.match(after)
+            or (_RIGHT_NOW.match(after) and not _TO_A_SIDE.search(before))
+            or (_RIGHT_BEHIND.match(after) and _ALONE.search(before))
+        )
     if word == "left":
         return bool(_BEFORE_REST.search(before) or _AFTER_LEFT.match(after))
     return False
