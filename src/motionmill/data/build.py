@@ -52,7 +52,9 @@ def build(
     """
     chunks = [chunk for path in inputs for chunk in _chunks(path, config)]
     if len({chunk.name for chunk in chunks}) != len(chunks):
-        raise ValueError("two inputs have the same folder name; rename one, its clips' ids start with it")
+        raise ValueError(
+            "two inputs have the same folder name; rename one, its clips' ids start with it"
+        )
     _claim(output, config)
     missing = [chunk for chunk in chunks if not _shard_path(output, chunk).is_file()]
     done = len(chunks) - len(missing)
@@ -99,7 +101,9 @@ def _claim(output: Path, config: DataConfig) -> None:
         before = load_recipe(DataConfig, path)
         ignored = {"workers"}
         if before.model_dump(exclude=ignored) != config.model_dump(exclude=ignored):
-            raise ValueError(f"{output} was begun with other settings ({path}); choose another output folder")
+            raise ValueError(
+                f"{output} was begun with other settings ({path}); choose another output folder"
+            )
     else:
         save_config(config, path)
 
@@ -110,7 +114,9 @@ def _run(chunks: list[Chunk], output: Path, config: DataConfig) -> Iterator[None
             _build_chunk(chunk, output, config)
             yield
         return
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # one thread a process: more only get in each other's way
+    os.environ.setdefault(
+        "OMP_NUM_THREADS", "1"
+    )  # one thread a process: more only get in each other's way
     with ProcessPoolExecutor(config.workers) as pool:
         waiting: set[Future[None]] = {
             pool.submit(_build_chunk, chunk, output, config) for chunk in chunks

@@ -42,13 +42,26 @@ def write_card(dataset: Path, config: DataConfig) -> None:
     ]
     for source in sources:
         counts = [clips[source, split] for split in SPLITS]
-        row = [source, *map(str, counts), str(sum(counts)), f"{hours[source] / FEATURES_FPS / 3600:.2f}"]
+        row = [
+            source,
+            *map(str, counts),
+            str(sum(counts)),
+            f"{hours[source] / FEATURES_FPS / 3600:.2f}",
+        ]
         lines.append("| " + " | ".join(row) + " |")
     lines += ["", "## Left out", "", "| stage | reason | recordings |", "|---|---|---|"]
-    lines += [f"| {stage} | {reason} | {count} |" for (stage, reason), count in rejects.most_common()]
+    lines += [
+        f"| {stage} | {reason} | {count} |" for (stage, reason), count in rejects.most_common()
+    ]
     lines += ["", "## Held-out combinations", "", "| content | style | split |", "|---|---|---|"]
     lines += [f"| {pair.content} | {pair.style} | {pair.split} |" for pair in config.held_out_pairs]
-    lines += ["", "## Licences", "", "| source | licence | commercial use | clips |", "|---|---|---|---|"]
+    lines += [
+        "",
+        "## Licences",
+        "",
+        "| source | licence | commercial use | clips |",
+        "|---|---|---|---|",
+    ]
     lines += [
         f"| {source} | {licence or 'unknown'} | {'yes' if commercial else 'no'} | {count} |"
         for (source, licence, commercial), count in sorted(licences.items())

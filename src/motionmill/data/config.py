@@ -34,8 +34,10 @@ class DataConfig(Config):
     test_fraction: float = Field(0.06, ge=0, lt=1)
     train_only: tuple[str, ...] = ()
     held_out_pairs: tuple[HeldOutPair, ...] = ()
-    exclude: dict[str, str] = {}
-    max_root_speed: float = Field(12.0, gt=0, description="metres a second; faster is a broken clip")
+    exclude: dict[str, str] = Field(default_factory=dict)
+    max_root_speed: float = Field(
+        12.0, gt=0, description="metres a second; faster is a broken clip"
+    )
     max_turn_degrees: float = Field(60.0, gt=0, description="root rotation between two frames")
     captions_per_clip: int = Field(32, gt=0)
     seed: int = 0

@@ -23,11 +23,13 @@ def load_clips(
         ValueError: no clips left.
     """
     if not (dataset / "splits").is_dir():
-        raise FileNotFoundError(f"{dataset}: not a data set (no splits/); make one with `motionmill data run`")
+        raise FileNotFoundError(
+            f"{dataset}: not a data set (no splits/); make one with `motionmill data run`"
+        )
     where: dict[str, Split] = {}
     for split in splits:
         text = (dataset / "splits" / f"{split}.txt").read_text(encoding="utf-8")
-        where.update({line: split for line in text.splitlines()})
+        where.update(dict.fromkeys(text.splitlines(), split))
     result: dict[Split, list[Clip]] = {split: [] for split in splits}
     for path in sorted((dataset / "shards").glob("*.parquet")):
         for clip in read_shard(path):

@@ -1,4 +1,4 @@
-"""One recording -> clips: retarget, 30 fps, broken takes out, long takes cut, captions that the motion does not contradict.
+"""One recording -> clips: retargeted, 30 fps, broken takes out, long takes cut, captions that the motion bears out.
 
 Each step is a small pure function; what it leaves out becomes a Reject with its measurement.
 """
@@ -6,6 +6,7 @@ Each step is a small pure function; what it leaves out becomes a Reject with its
 from __future__ import annotations
 
 import hashlib
+import itertools
 import math
 import random
 from collections.abc import Iterator, Mapping
@@ -38,7 +39,13 @@ def prepare(recording: Recording, config: DataConfig) -> tuple[list[Clip], list[
     for first, stop in sound_stretches(motion, config):
         if stop - first < config.min_frames:
             rejects.append(
-                Reject(f"{recording.id}@{first}", "length", "too short", stop - first, config.min_frames)
+                Reject(
+                    f"{recording.id}@{first}",
+                    "length",
+                    "too short",
+                    stop - first,
+                    config.min_frames,
+                )
             )
             continue
         for start, end in windows(first, stop, config):
@@ -64,7 +71,7 @@ def sound_stretches(motion: Motion, config: DataConfig) -> list[tuple[int, int]]
     limit = math.radians(config.max_turn_degrees)
     broken = ((speed > config.max_root_speed) | (turn > limit)).nonzero().flatten().tolist()
     edges = [0, *(frame + 1 for frame in broken), len(motion)]
-    return [(start, stop) for start, stop in zip(edges, edges[1:], strict=False) if stop > start]
+    return [(start, stop) for start, stop in itertools.pairwise(edges) if stop > start]
 
 
 def windows(start: int, stop: int, config: DataConfig) -> Iterator[tuple[int, int]]:
@@ -84,7 +91,11 @@ def make_clip(
     labels = _window_labels(recording.labels, start, end, whole=end - start == len(motion))
     seed = int.from_bytes(hashlib.sha256(f"{config.seed}/{clip_id}".encode()).digest()[:8])
     captions = write_captions(
-        labels, seen, source=recording.source, count=config.captions_per_clip, rng=random.Random(seed)
+        labels,
+        seen,
+        source=recording.source,
+        count=config.captions_per_clip,
+        rng=random.Random(seed),
     )
     truthful = [caption for caption in captions if contradicts(caption, seen) is None]
     return Clip(

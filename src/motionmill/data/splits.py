@@ -39,7 +39,9 @@ def assign_splits(rows: Iterable[SplitRow], config: DataConfig) -> dict[str, Spl
         held = {
             pairs[row.content, row.style]
             for row in members
-            if row.content is not None and row.style is not None and (row.content, row.style) in pairs
+            if row.content is not None
+            and row.style is not None
+            and (row.content, row.style) in pairs
         }
         if held:
             split: Split = "test_pairs" if "test_pairs" in held else "val_pairs"
@@ -48,7 +50,11 @@ def assign_splits(rows: Iterable[SplitRow], config: DataConfig) -> dict[str, Spl
             by_source[members[0].source].append(group)
 
     for source, names in by_source.items():
-        fractions = (0.0, 0.0) if source in config.train_only else (config.test_fraction, config.val_fraction)
+        fractions = (
+            (0.0, 0.0)
+            if source in config.train_only
+            else (config.test_fraction, config.val_fraction)
+        )
         num_test, num_val = (round(fraction * len(names)) for fraction in fractions)
         names.sort(key=lambda name: hashlib.sha256(f"{config.seed}/{name}".encode()).digest())
         for place, name in enumerate(names):

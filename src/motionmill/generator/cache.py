@@ -24,7 +24,14 @@ class KeyValueCache:
         dtype: torch.dtype = torch.float32,
         device: torch.device | None = None,
     ) -> None:
-        shape = (config.num_layers, 2, batch_size, config.num_heads, num_slots, config.width // config.num_heads)
+        shape = (
+            config.num_layers,
+            2,
+            batch_size,
+            config.num_heads,
+            num_slots,
+            config.width // config.num_heads,
+        )
         self._storage = torch.zeros(shape, dtype=dtype, device=device)
         self._mask = torch.zeros(batch_size, num_slots, dtype=torch.bool, device=device)
         self._used = 0

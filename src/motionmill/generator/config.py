@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Literal
+
 from pydantic import Field, model_validator
 
-from motionmill.config import Config
+from motionmill.config import Config, parse_config
+from motionmill.training.config import TrainingConfig
 
 
 class GeneratorConfig(Config):
@@ -21,7 +25,8 @@ class GeneratorConfig(Config):
     max_tokens: int = Field(75, gt=0, description="longest motion, in tokens")
     max_text: int = Field(64, gt=0, description="longest text prefix, in states")
     duration_state: bool = Field(
-        True, description="a last prefix state that says how many tokens are asked for, or that none are"
+        True,
+        description="a last prefix state that says how many tokens are asked for, or that none are",
     )
     rotary_base: float = 10000.0
     dropout: float = Field(0.0, ge=0, lt=1)
@@ -65,9 +70,25 @@ class SamplingConfig(Config):
     top_p: float | None = Field(None, gt=0, le=1)
     guidance: float = Field(2.0, ge=0)
 
+    def changed(self, values: Mapping[str, float | int | None]) -> SamplingConfig:
+        """A copy with the values that are not None, checked."""
+        given = {name: value for name, value in values.items() if value is not None}
+        return parse_config(SamplingConfig, {**self.model_dump(), **given}, source="sampling")
+
+
+class ReleaseConfig(Config):
+    """What a released model says of itself."""
+
+    name: str
+    licence: str
+    attribution: str = ""
+    text_encoder: Literal["minilm"] = "minilm"
+    sampling: SamplingConfig = SamplingConfig()
+    fps: float = 30.0
+
 
 class GeneratorDataConfig(Config):
-    """How training rows are drawn."""
+    """How training rows are drawn; see `generator.task`."""
 
     batch_size: int = Field(32, gt=0)
     mirror: bool = True
@@ -78,5 +99,19 @@ class GeneratorDataConfig(Config):
     token_noise: float = Field(0.1, ge=0, lt=1)
     duration_dropout: float = Field(0.5, ge=0, le=1)
     commercial_only: bool = False
-    balance: float = Field(0.5, ge=0, le=1, description="weight of a caption class is its size to this power")
-    source_weights: dict[str, float] = {}
+    balance: float = Field(0.5, ge=0, le=1)
+    source_weights: dict[str, float] = Field(default_factory=dict)
+    min_captions: int = Field(6, gt=0)
+    max_captions: int = Field(40, gt=0)
+    class_captions: int = Field(320, gt=0)
+
+
+class GeneratorRunConfig(Config):
+    """Everything that `motionmill train generator` needs beside the data set and the tokenizer.
+
+    `model.num_codes` follows the tokenizer.
+    """
+
+    model: GeneratorConfig = GeneratorConfig()
+    data: GeneratorDataConfig = GeneratorDataConfig()
+    training: TrainingConfig = TrainingConfig()

@@ -158,7 +158,9 @@ class RMSNorm(nn.Module):
         self.scale = nn.Parameter(torch.ones(width))
 
     def forward(self, hidden: Tensor) -> Tensor:
-        return F.rms_norm(hidden.float(), self.scale.shape, self.scale.float(), 1e-5).to(hidden.dtype)
+        return F.rms_norm(hidden.float(), self.scale.shape, self.scale.float(), 1e-5).to(
+            hidden.dtype
+        )
 
 
 def positions_of(mask: Tensor) -> Tensor:

@@ -41,7 +41,9 @@ def sample(
     batch, device = len(seeds), prefix.states.device
     guided = config.guidance != 1.0
     if guided and unconditional is None:
-        raise ValueError(f"guidance {config.guidance} needs the unconditional prefix; give it or use guidance 1")
+        raise ValueError(
+            f"guidance {config.guidance} needs the unconditional prefix; give it or use guidance 1"
+        )
     if guided and unconditional is not None:
         prefix = _stack(prefix, unconditional)
     end, limit = model.config.end, model.config.max_tokens
@@ -51,7 +53,9 @@ def sample(
         model.config, len(prefix.states), slots, dtype=model.head.weight.dtype, device=device
     )
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-    noise = torch.stack([torch.rand(limit, generator=generator) for generator in generators]).to(device)
+    noise = torch.stack([torch.rand(limit, generator=generator) for generator in generators]).to(
+        device
+    )
 
     logits = model.prefill(prefix, cache)
     chosen: list[Tensor] = []
@@ -68,7 +72,9 @@ def sample(
         running = running & ~stops
         if not bool(running.any()):
             break
-        tokens = torch.where(tokens == end, 0, tokens)  # rows that have ended only keep the batch in step
+        tokens = torch.where(
+            tokens == end, 0, tokens
+        )  # rows that have ended only keep the batch in step
         chosen.append(tokens)
         if index + 1 < limit:
             logits = model.step(tokens.repeat(2) if guided else tokens, cache)
@@ -107,7 +113,9 @@ def _stack(first: Prefix, second: Prefix) -> Prefix:
     for prefix in (first, second):
         room = size - prefix.states.shape[1]
         states = torch.nn.functional.pad(prefix.states, (0, 0, room, 0))
-        parts.append(replace(prefix, states=states, mask=torch.nn.functional.pad(prefix.mask, (room, 0))))
+        parts.append(
+            replace(prefix, states=states, mask=torch.nn.functional.pad(prefix.mask, (room, 0)))
+        )
     return Prefix(
         torch.cat([part.states for part in parts]),
         torch.cat([part.mask for part in parts]),

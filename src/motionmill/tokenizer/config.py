@@ -7,12 +7,14 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from motionmill.config import Config
+from motionmill.training.config import TrainingConfig
 
 
 class TokenizerConfig(Config):
     """Architecture of the motion tokenizer.
 
-    The official one is width 512, code_width 512, levels (8, 8, 8, 5, 5, 5), num_downsamples 1, depth 3, not causal.
+    The official one is width 512, code_width 512, levels (8, 8, 8, 5, 5, 5), num_downsamples 1, depth 3,
+    nothing causal.     Frames can be streamed when the decoder is causal; the encoder works on whole clips and may look ahead.
     """
 
     num_features: int = 272
@@ -25,15 +27,20 @@ class TokenizerConfig(Config):
     kernel_size: int = Field(3, gt=0)
     activation: Literal["relu", "silu", "gelu"] = "relu"
     norm: Literal["layer", "group", "none"] = "layer"
-    causal: bool = True
+    causal_encoder: bool = False
+    causal_decoder: bool = True
     patch_size: int = Field(1, gt=0)
 
     @model_validator(mode="after")
     def _check(self) -> TokenizerConfig:
         if self.patch_size & (self.patch_size - 1):
-            raise ValueError(f"patch_size {self.patch_size}; expected a power of two (Haar levels halve the time)")
+            raise ValueError(
+                f"patch_size {self.patch_size}; expected a power of two (Haar levels halve the time)"
+            )
         if not self.levels or min(self.levels) < 2:
-            raise ValueError(f"levels {self.levels}; expected at least one level of two or more values")
+            raise ValueError(
+                f"levels {self.levels}; expected at least one level of two or more values"
+            )
         if self.kernel_size % 2 == 0:
             raise ValueError(f"kernel_size {self.kernel_size}; expected an odd number")
         return self
@@ -78,8 +85,19 @@ class TokenizerLossConfig(Config):
 
 
 class TokenizerDataConfig(Config):
-    """How training windows are drawn."""
+    """How training windows are drawn: clips by length times the weight of their source (1 where none is given)."""
 
     window_frames: int = Field(64, gt=0)
     batch_size: int = Field(32, gt=0)
     mirror: bool = True
+    commercial_only: bool = False
+    source_weights: dict[str, float] = Field(default_factory=dict)
+
+
+class TokenizerRunConfig(Config):
+    """Everything that `motionmill train tokenizer` needs beside the data set."""
+
+    model: TokenizerConfig = TokenizerConfig()
+    data: TokenizerDataConfig = TokenizerDataConfig()
+    losses: TokenizerLossConfig = TokenizerLossConfig()
+    training: TrainingConfig = TrainingConfig()

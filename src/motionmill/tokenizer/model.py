@@ -5,6 +5,7 @@ Shapes: B batch, T frames, F features (272), N tokens = T / frames_per_token, D 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -15,7 +16,11 @@ from motionmill.tokenizer.config import TokenizerConfig
 from motionmill.tokenizer.fsq import FSQ
 from motionmill.tokenizer.wavelet import haar, inverse_haar
 
-_ACTIVATIONS = {"relu": F.relu, "silu": F.silu, "gelu": F.gelu}
+_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": F.relu,
+    "silu": F.silu,
+    "gelu": F.gelu,
+}
 
 
 class Reconstruction(NamedTuple):
@@ -73,12 +78,17 @@ class Encoder(nn.Module):
 
     def __init__(self, config: TokenizerConfig) -> None:
         super().__init__()
-        width, causal = config.width, config.causal
+        width, causal = config.width, config.causal_encoder
         self.patch_size = config.patch_size
         self.activation = _ACTIVATIONS[config.activation]
-        self.input = Conv(config.num_features * config.patch_size, width, config.kernel_size, causal=causal)
+        self.input = Conv(
+            config.num_features * config.patch_size, width, config.kernel_size, causal=causal
+        )
         self.downsamples = nn.ModuleList(
-            nn.Sequential(Conv(width, width, 4, stride=2, causal=causal), *_residual_blocks(config))
+            nn.Sequential(
+                Conv(width, width, 4, stride=2, causal=causal),
+                *_residual_blocks(config, causal=causal),
+            )
             for _ in range(config.num_downsamples)
         )
         self.output = Conv(width, config.code_width, config.kernel_size, causal=causal)
@@ -95,20 +105,22 @@ class Decoder(nn.Module):
 
     def __init__(self, config: TokenizerConfig) -> None:
         super().__init__()
-        width, causal = config.width, config.causal
+        width, causal = config.width, config.causal_decoder
         self.patch_size = config.patch_size
         self.activation = _ACTIVATIONS[config.activation]
         self.input = Conv(config.code_width, width, config.kernel_size, causal=causal)
         self.upsamples = nn.ModuleList(
             nn.Sequential(
-                *_residual_blocks(config),
+                *_residual_blocks(config, causal=causal),
                 nn.Upsample(scale_factor=2, mode="nearest"),
                 Conv(width, width, 3, causal=causal),
             )
             for _ in range(config.num_downsamples)
         )
         self.hidden = Conv(width, width, config.kernel_size, causal=causal)
-        self.output = Conv(width, config.num_features * config.patch_size, config.kernel_size, causal=causal)
+        self.output = Conv(
+            width, config.num_features * config.patch_size, config.kernel_size, causal=causal
+        )
 
     def forward(self, codes: Tensor) -> Tensor:
         hidden = self.activation(self.input(codes.transpose(1, 2)))
@@ -121,13 +133,13 @@ class Decoder(nn.Module):
 class ResidualBlock(nn.Module):
     """(B, D, T) + conv(act(norm(conv(act(norm(.)))))), the first convolution dilated."""
 
-    def __init__(self, config: TokenizerConfig, dilation: int) -> None:
+    def __init__(self, config: TokenizerConfig, dilation: int, *, causal: bool) -> None:
         super().__init__()
         self.activation = _ACTIVATIONS[config.activation]
         self.norm1 = _norm(config)
-        self.conv1 = Conv(config.width, config.width, 3, dilation=dilation, causal=config.causal)
+        self.conv1 = Conv(config.width, config.width, 3, dilation=dilation, causal=causal)
         self.norm2 = _norm(config)
-        self.conv2 = Conv(config.width, config.width, 1, causal=config.causal)
+        self.conv2 = Conv(config.width, config.width, 1, causal=causal)
 
     def forward(self, hidden: Tensor) -> Tensor:
         residual = self.conv1(self.activation(self.norm1(hidden)))
@@ -138,7 +150,14 @@ class Conv(nn.Conv1d):
     """Conv1d whose output has T / stride frames: zeros on both sides, or on the left alone when causal."""
 
     def __init__(
-        self, inputs: int, outputs: int, kernel: int, *, stride: int = 1, dilation: int = 1, causal: bool
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int,
+        *,
+        stride: int = 1,
+        dilation: int = 1,
+        causal: bool,
     ) -> None:
         reach = (kernel - 1) * dilation + 1 - stride
         super().__init__(
@@ -165,7 +184,7 @@ def _norm(config: TokenizerConfig) -> nn.Module:
     return nn.Identity()
 
 
-def _residual_blocks(config: TokenizerConfig) -> list[nn.Module]:
+def _residual_blocks(config: TokenizerConfig, *, causal: bool) -> list[nn.Module]:
     # The official order: the widest dilation first, in the encoder too.
     dilations = [config.dilation_growth**power for power in reversed(range(config.depth))]
-    return [ResidualBlock(config, dilation) for dilation in dilations]
+    return [ResidualBlock(config, dilation, causal=causal) for dilation in dilations]

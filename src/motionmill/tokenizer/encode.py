@@ -1,0 +1,79 @@
+"""Trained tokenizer <-> folder, with the statistics that it needs; clips -> tokens."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from motionmill.motion.features import Normalizer
+from motionmill.tokenizer.config import TokenizerConfig
+from motionmill.tokenizer.model import Tokenizer
+from motionmill.training.weights import (
+    load_config,
+    load_into,
+    load_tensors,
+    save_tensors,
+    save_weights,
+)
+
+STATISTICS_NAME = "statistics.safetensors"
+_BATCH_FRAMES = 8192
+
+
+@dataclass(frozen=True, eq=False)
+class MotionCodec:
+    """Features in metres <-> tokens: a tokenizer with its normaliser."""
+
+    tokenizer: Tokenizer
+    normalizer: Normalizer
+
+    @classmethod
+    def load(
+        cls, folder: Path, statistics: Path, *, device: torch.device | None = None
+    ) -> MotionCodec:
+        """From a tokenizer folder and a statistics file. Raises FileNotFoundError or ValueError when damaged."""
+        tokenizer = Tokenizer(load_config(TokenizerConfig, folder))
+        load_into(tokenizer, folder, device=device)
+        tensors = load_tensors(statistics)
+        return cls(tokenizer.eval(), Normalizer(tensors["mean"], tensors["std"]))
+
+    def save(self, folder: Path, statistics: Path, *, dtype: torch.dtype = torch.float32) -> None:
+        """Into a tokenizer folder and a statistics file."""
+        save_weights(self.tokenizer, self.tokenizer.config, folder, dtype=dtype)
+        save_tensors({"mean": self.normalizer.mean, "std": self.normalizer.std}, statistics)
+
+    @property
+    def frames_per_token(self) -> int:
+        return self.tokenizer.config.frames_per_token
+
+    def encode(self, features: Tensor) -> Tensor:
+        """(T, 272) features -> (T // frames_per_token,) tokens."""
+        whole = features[: len(features) // self.frames_per_token * self.frames_per_token]
+        device = self.tokenizer.project_in.weight.device
+        return self.tokenizer.encode(self.normalizer.normalize(whole).to(device).unsqueeze(0))[0]
+
+    def decode(self, tokens: Tensor) -> Tensor:
+        """(N,) tokens -> (N * frames_per_token, 272) features, float64."""
+        return self.normalizer.denormalize(self.tokenizer.decode(tokens.unsqueeze(0)))[0]
+
+    def encode_all(self, clips: Sequence[Tensor]) -> Iterator[Tensor]:
+        """The tokens of many clips of (T, 272), clips of equal length in one batch."""
+        unit = self.frames_per_token
+        by_length: dict[int, list[int]] = defaultdict(list)
+        for index, clip in enumerate(clips):
+            by_length[len(clip) // unit * unit].append(index)
+        tokens: dict[int, Tensor] = {}
+        for length, members in by_length.items():
+            size = max(1, _BATCH_FRAMES // length)
+            for start in range(0, len(members), size):
+                part = members[start : start + size]
+                batch = torch.stack(
+                    [self.normalizer.normalize(clips[index][:length]) for index in part]
+                )
+                tokens.update(zip(part, self.tokenizer.encode(batch), strict=True))
+        yield from (tokens[index] for index in range(len(clips)))

@@ -1,0 +1,96 @@
+"""`motionmill train tokenizer`: a data set and a recipe -> a run folder with a trained tokenizer.
+
+The run folder holds `config.yaml`, `metrics.jsonl`, checkpoints, and at the end `tokenizer/`, `statistics.safetensors`
+and `report.json` (errors on the held-out recordings of every source).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import defaultdict
+from pathlib import Path
+
+import torch
+
+from motionmill.config import save_config
+from motionmill.data.clip import Clip
+from motionmill.data.loader import load_clips
+from motionmill.motion.features import Normalizer
+from motionmill.tokenizer.config import TokenizerRunConfig
+from motionmill.tokenizer.encode import STATISTICS_NAME, MotionCodec
+from motionmill.tokenizer.model import Tokenizer
+from motionmill.tokenizer.task import TokenizerTask, reconstruction_report
+from motionmill.training.loop import train
+from motionmill.training.weights import write_text
+
+logger = logging.getLogger(__name__)
+
+_MAX_CLIPS_WHILE_TRAINING = 60
+
+
+def train_tokenizer(
+    config: TokenizerRunConfig, data: Path, output: Path, *, device: torch.device | None = None
+) -> Path:
+    """Train, or go on with a run that was stopped; returns the run folder.
+
+    Raises:
+        FileNotFoundError, ValueError: no data set, or no clips in it.
+    """
+    clips = load_clips(data, commercial_only=config.data.commercial_only)
+    training = clips["train"]
+    output.mkdir(parents=True, exist_ok=True)
+    save_config(config, output / "config.yaml")
+    normalizer = fit_normalizer(training)
+    task = TokenizerTask(
+        config.model,
+        config.data,
+        config.losses,
+        [clip.features for clip in training],
+        [clip.features for clip in _spread(clips["val"], _MAX_CLIPS_WHILE_TRAINING)],
+        normalizer=normalizer,
+        weights=clip_weights(training, config.data.source_weights),
+        seed=config.training.seed,
+    )
+    model = train(task, config.training, output, device=device)
+    assert isinstance(model, Tokenizer)
+    codec = MotionCodec(model.cpu(), normalizer)
+    codec.save(output / "tokenizer", output / STATISTICS_NAME)
+    held_out = [*clips["test"], *clips["test_pairs"]]
+    write_text(
+        output / "report.json", json.dumps(report_by_source(codec, held_out), indent=2) + "\n"
+    )
+    return output
+
+
+def fit_normalizer(clips: list[Clip]) -> Normalizer:
+    """Mean and block-wise standard deviation over the frames of the clips."""
+    count = sum(len(clip) for clip in clips)
+    mean = sum(clip.features.double().sum(0) for clip in clips) / count
+    square = sum((clip.features.double() - mean).square().sum(0) for clip in clips) / count
+    assert isinstance(mean, torch.Tensor)
+    assert isinstance(square, torch.Tensor)
+    return Normalizer.fit(mean, square.sqrt())
+
+
+def clip_weights(clips: list[Clip], source_weights: dict[str, float]) -> torch.Tensor:
+    """Length of each clip times the weight of its source."""
+    return torch.tensor([len(clip) * source_weights.get(clip.source, 1.0) for clip in clips])
+
+
+def report_by_source(codec: MotionCodec, clips: list[Clip]) -> dict[str, dict[str, float]]:
+    """Reconstruction errors of every source on its own."""
+    groups: dict[str, list[Clip]] = defaultdict(list)
+    for clip in clips:
+        groups[clip.source].append(clip)
+    return {
+        source: reconstruction_report(
+            codec.tokenizer, codec.normalizer, [clip.features for clip in members]
+        ).as_dict()
+        for source, members in sorted(groups.items())
+    }
+
+
+def _spread(clips: list[Clip], count: int) -> list[Clip]:
+    """At most `count` clips, evenly spread."""
+    return clips[:: max(1, len(clips) // count)][:count]
