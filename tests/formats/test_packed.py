@@ -87,7 +87,7 @@ def test_manifests_are_checked(tmp_path: Path, record: dict[str, Any], message: 
         (None, {"key": "run"}, r"clips.npz: no array 'run.npy'"),
         (None, {"frames": 3}, r"int32 \(5, 2\); expected int32 \(5, 3\)"),
         (np.zeros((5, 2)), {}, r"float64 \(5, 2\); expected int32"),
-        (np.array([{}], dtype=object), {}, "allow_pickle"),
+        (np.array([{}], dtype=object), {}, r"object \(1,\); expected int32"),
     ],
 )
 def test_arrays_are_checked(

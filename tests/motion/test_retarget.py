@@ -154,6 +154,15 @@ def test_units_and_proportions_do_not_matter() -> None:
     )
 
 
+def test_single_precision_is_taken() -> None:
+    motion = own_motion()
+    skeleton = replace(adult_skeleton(), offsets=adult_skeleton().offsets.float())
+    single = Motion(motion.rotations.float(), motion.root.float(), 30.0, skeleton)
+    torch.testing.assert_close(
+        retarget(single).joints(), retarget(motion).joints(), atol=1e-5, rtol=0
+    )
+
+
 def test_a_world_whose_up_axis_is_z_is_raised() -> None:
     motion = own_motion()
     lay = rotation_between(torch.tensor([0.0, 1, 0]), torch.tensor([0.0, 0, 1])).double()

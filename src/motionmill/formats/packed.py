@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -133,12 +134,14 @@ class PackedClip:
         """(T, C) values in degrees and file units."""
         shard, key = str(self.manifest["shard"]), str(self.manifest["key"])
         expected = (num_channels, int(self.manifest["frames"]))
-        raw = _read_member(self.folder / shard, f"{key}.npy")
-        differences = np.load(io.BytesIO(raw), allow_pickle=False)
-        if differences.dtype != np.int32 or differences.shape != expected:
-            raise ValueError(
-                f"{shard}, {key}: {differences.dtype} {differences.shape}; expected int32 {expected}"
-            )
+        raw = io.BytesIO(_read_member(self.folder / shard, f"{key}.npy"))
+        # The header is checked before memory is taken for what it says.
+        npy.read_magic(raw)  # type: ignore[no-untyped-call]
+        shape, _, dtype = npy.read_array_header_1_0(raw)  # type: ignore[no-untyped-call]
+        if dtype != np.int32 or shape != expected:
+            raise ValueError(f"{shard}, {key}: {dtype} {shape}; expected int32 {expected}")
+        raw.seek(0)
+        differences = np.load(raw, allow_pickle=False)
         return np.cumsum(differences, axis=1, dtype=np.int64).T * _STEP
 
 
@@ -188,6 +191,9 @@ def _clip(
 
 def _hierarchy(record: Mapping[str, Any], name: str) -> Hierarchy:
     """An entry of `skeletons.json` as a Hierarchy."""
+    missing = [key for key in ("joints", "parents", "offsets", "channels") if key not in record]
+    if missing:
+        raise ValueError(f"skeletons.json, {name}: no {', '.join(missing)}")
     joints = len(record["joints"])
     offsets = np.array(record["offsets"], dtype=np.float64)
     if offsets.shape != (joints, 3) or not joints == len(record["parents"]) == len(

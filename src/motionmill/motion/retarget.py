@@ -34,18 +34,23 @@ def retarget(motion: Motion, target: Skeleton | None = None) -> Motion:
         motion: on any rig that `rigs.recognise` knows; any unit.
         target: an SMPL-22 skeleton; by default ours.
 
+    Returns:
+        The motion in float64 at the source's frame rate.
+
     Raises:
         ValueError: unknown rig; the message lists the joints that are missing.
     """
     target = target or adult_skeleton()
     rig = recognise(motion.skeleton)
     motion = upright(motion)
-    positions, rotations = motion.skeleton.forward_kinematics(motion.rotations, motion.root)
+    positions, rotations = motion.skeleton.forward_kinematics(
+        motion.rotations.double(), motion.root.double()
+    )
     turned = _from_rest(rig, rotations)
     corrections = _corrections(rig, motion.skeleton, target)
     world = _world_rotations(rig, motion.skeleton, target, turned, corrections)
     hips = [rig.joints[f"{side}_hip"] for side in SIDES]
-    target_hips = target.offsets[[target.index(f"{side}_hip") for side in SIDES]].mean(dim=0)
+    target_hips = target.rest_joints[[target.index(f"{side}_hip") for side in SIDES]].mean(dim=0)
     centre = positions[:, hips].mean(dim=1) * (target.leg_length / leg_length(rig, motion.skeleton))
     root = centre - world[:, 0] @ target_hips.to(centre)
     result = Motion(

@@ -25,7 +25,7 @@ REQUIRED = (
 
 @dataclass(frozen=True)
 class Naming:
-    """How a family of rigs names its joints, after `_plain`; "?" stands for the letter or word of the side.
+    """How a family of rigs names its joints, after `_plain_names`; "?" stands for the letter or word of the side.
 
     Attributes:
         name: of the family.
@@ -44,7 +44,7 @@ class Naming:
     lacks: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Rig:
     """A recognised skeleton.
 
@@ -233,10 +233,11 @@ def recognise(skeleton: Skeleton) -> Rig:
         )
     for naming, joints in complete:
         spine = tuple(plain[name] for name in naming.spine if name in plain)
-        turn = body_axes(skeleton.rest_joints, joints)
+        points = skeleton.rest_joints.double()
+        turn = body_axes(points, joints)
         if turn is not None:
             rest = turn.repeat(skeleton.num_joints, 1, 1)
-            joints, spine = _with_neck(skeleton.rest_joints, joints, spine)
+            joints, spine = _with_neck(points, joints, spine)
             return _neutral(Rig(naming.name, joints, spine, rest, turn[1]))
         for name, axes in _AXES.items():
             rest = _rest_rotations(axes, skeleton, joints, spine)
@@ -286,9 +287,8 @@ def _with_neck(
     if "neck" in joints or len(spine) < 2:
         return joints, spine
     shoulders = rest[[joints[f"{side}_shoulder"] for side in SIDES]].mean(dim=0)
-    if float((rest[spine[-1]] - shoulders).norm()) > 0.15 * float(
-        (rest[joints["pelvis"]] - shoulders).norm()
-    ):
+    trunk = float((rest[joints["pelvis"]] - shoulders).norm())
+    if float((rest[spine[-1]] - shoulders).norm()) > 0.15 * trunk:
         return joints, spine
     return joints | {"neck": spine[-1]}, spine[:-1]
 
@@ -380,7 +380,7 @@ def _axes_matrix(axes: str) -> Tensor:
 def pose(skeleton: Skeleton, rest: Tensor) -> Tensor:
     """(J, 3) joint positions with the given world rotations and the root at the origin."""
     positions: list[Tensor] = []
-    for parent, offset in zip(skeleton.parents, skeleton.offsets, strict=True):
+    for parent, offset in zip(skeleton.parents, skeleton.offsets.to(rest), strict=True):
         positions.append(offset if parent < 0 else positions[parent] + rest[parent] @ offset)
     return torch.stack(positions)
 
