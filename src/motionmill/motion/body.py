@@ -10,6 +10,7 @@ import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -238,24 +239,35 @@ def _vertex_normals(vertices: Tensor, triangles: Tensor) -> Tensor:
     return F.normalize(total, dim=-1)
 
 
-# Where the surface bends: half the width of the bend (metres), and the normal of the plane through the joint that
-# halves it, in the modelling pose, pointing away from the root; None: along the bones.
-_BENDS: dict[str, tuple[float, tuple[float, float, float] | None]] = {
-    "spine1": (0.055, (0.0, 1.0, 0.0)),
-    "spine2": (0.055, (0.0, 1.0, 0.0)),
-    "spine3": (0.055, (0.0, 1.0, 0.0)),
-    "neck": (0.035, (0.0, 0.97, 0.2)),
-    "head": (0.035, (0.0, 0.75, 0.65)),
-    "left_collar": (0.07, (0.75, 0.66, 0.0)),
-    "left_shoulder": (0.06, (0.98, 0.2, 0.0)),
-    "left_elbow": (0.045, None),
-    "left_wrist": (0.035, None),
-    "left_hip": (0.075, (0.5, -0.86, 0.0)),
-    "left_knee": (0.06, None),
-    "left_ankle": (0.035, (0.0, -0.97, 0.25)),
-    "left_foot": (0.022, (0.0, 0.0, 1.0)),
+class _Bend(NamedTuple):
+    """Where the surface bends for a joint: over `half_width` metres to both sides of a plane.
+
+    The plane goes through the point `before` metres from the joint towards the root; its `normal` points away from the
+    root, in the modelling pose; None: along the bones.
+    """
+
+    half_width: float
+    normal: tuple[float, float, float] | None = None
+    before: float = 0.0
+
+
+_BENDS = {
+    "spine1": _Bend(0.055, (0.0, 1.0, 0.0)),
+    "spine2": _Bend(0.055, (0.0, 1.0, 0.0)),
+    "spine3": _Bend(0.055, (0.0, 1.0, 0.0)),
+    "neck": _Bend(0.035, (0.0, 0.97, 0.2)),
+    "head": _Bend(0.035, (0.0, 0.85, 0.53), 0.035),
+    "left_collar": _Bend(0.07, (0.75, 0.66, 0.0)),
+    "left_shoulder": _Bend(0.06, (0.98, 0.2, 0.0)),
+    "left_elbow": _Bend(0.045),
+    "left_wrist": _Bend(0.035),
+    "left_hip": _Bend(0.075, (0.5, -0.86, 0.0)),
+    "left_knee": _Bend(0.06),
+    "left_ankle": _Bend(0.035, (0.0, -0.97, 0.25), 0.01),
+    "left_foot": _Bend(0.022, (0.0, 0.0, 1.0)),
 }
 _SEAT = 0.6  # how much wider the bend of the hip gets for each metre behind the joint: the skin that sitting stretches
+_CROTCH = 0.08  # metres over which the inside of the thighs changes from one side to the other
 _LEAD, _LEAD_FADE = (
     0.042,
     0.045,
@@ -298,20 +310,23 @@ def _joint_weights(vertices: Array, pairs: Indices, positions: Matrix, field: Fi
 def _beyond_bend(joint: int, vertices: Array, positions: Matrix) -> Array:
     """(V,) from 0 before the bend of a joint over 0.5 at its middle to 1 behind it."""
     name = SMPL_22_NAMES[joint]
-    half_width, given = _BENDS[name.replace("right_", "left_")]
-    offset = vertices - positions[joint].astype(np.float32)
-    if name.endswith("hip"):
-        half_width = half_width + _SEAT * np.maximum(-offset[:, 2], 0.0)
-    if given is not None:
-        normal = np.asarray(given) * ((-1.0 if name.startswith("right_") else 1.0), 1.0, 1.0)
+    bend = _BENDS[name.replace("right_", "left_")]
+    side = -1.0 if name.startswith("right_") else 1.0
+    if bend.normal is not None:
+        normal = np.asarray(bend.normal) * (side, 1.0, 1.0)
     else:
         bones = [(SMPL_22_PARENTS[joint], joint)]
         bones += [(joint, child) for child, parent in enumerate(SMPL_22_PARENTS) if parent == joint]
         vectors = [positions[end] - positions[start] for start, end in bones]
         normal = sum(vector / np.linalg.norm(vector) for vector in vectors)
     normal = normal / np.linalg.norm(normal)
-    along = offset @ normal.astype(np.float32)
-    return np.clip(0.5 + 0.5 * along / half_width, 0.0, 1.0)
+    offset = vertices - positions[joint].astype(np.float32)
+    along = offset @ normal.astype(np.float32) + np.float32(bend.before)
+    if not name.endswith("hip"):
+        return np.clip(0.5 + 0.5 * along / bend.half_width, 0.0, 1.0)
+    half_width = bend.half_width + _SEAT * np.maximum(-offset[:, 2], 0.0)
+    own_side = 0.2 + side * vertices[:, 0] / _CROTCH
+    return np.clip(np.minimum(0.5 + 0.5 * along / half_width, own_side), 0.0, 1.0)
 
 
 def _descendants() -> list[list[int]]:
