@@ -29,7 +29,8 @@ from motionmill.motion.retarget import (
     retarget,
     upright,
 )
-from motionmill.motion.rigs import SIDES, leg_length, recognise
+from motionmill.motion.rig_tables import SIDES
+from motionmill.motion.rigs import leg_length, recognise
 from motionmill.motion.rotations import heading
 
 SOURCES = ("bandai", "snu2", "uiprmd", "cmu2", "cmu", "cmu_acrnn", "extra", "game_cc0")

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 
 from motionmill.formats import packed
 from motionmill.formats.packed import DROPPED, PackedClip, read_folder
-from motionmill.motion import physics
+from motionmill.motion import physics, rigs
 from motionmill.motion.motion import Motion
 from motionmill.motion.retarget import (
     bone_direction_error,
@@ -19,14 +19,15 @@ from motionmill.motion.retarget import (
     retarget,
     upright,
 )
-from motionmill.motion.rigs import SIDES, recognise
+from motionmill.motion.rig_tables import AXES, SIDES
+from motionmill.motion.rigs import recognise
 from motionmill.motion.rotations import (
     matrix_from_axis_angle,
     matrix_to_axis_angle,
     rotation_between,
     yaw_matrix,
 )
-from motionmill.motion.skeleton import adult_skeleton
+from motionmill.motion.skeleton import Skeleton, adult_skeleton
 
 # One clip of every rig: folder, id, whether it walks or runs forward.
 CLIPS = [
@@ -143,6 +144,48 @@ def test_our_own_motion_is_only_put_on_the_floor() -> None:
     torch.testing.assert_close(result.root[:, [0, 2]], motion.root[:, [0, 2]])
     assert physics.floor(result) == pytest.approx(0.0, abs=1e-9)
     assert (result.fps, result.name) == (30.0, "own")
+
+
+GAME_NAMES = {
+    "collar": "Shoulder_{}", "shoulder": "UpperArm_{}", "elbow": "LowerArm_{}", "wrist": "Hand_{}",
+    "hip": "UpperLeg_{}", "knee": "LowerLeg_{}", "ankle": "Foot_{}", "foot": "Toes_{}", "pelvis": "Hips",
+    "spine1": "Spine", "spine2": "Chest", "spine3": "Spine2", "neck": "Neck", "head": "Head",
+}  # fmt: skip
+MIXAMO_NAMES = {
+    "collar": "{}Shoulder", "shoulder": "{}Arm", "elbow": "{}ForeArm", "wrist": "{}Hand", "hip": "{}UpLeg",
+    "knee": "{}Leg", "ankle": "{}Foot", "foot": "{}Toe", "pelvis": "Hips", "spine1": "Spine", "spine2": "Spine1",
+    "spine3": "Spine2", "neck": "Neck", "head": "Head",
+}  # fmt: skip
+
+
+def with_axes_of(motion: Motion, rig: str) -> Motion:
+    """The same motion with the joints named and turned as in a rig whose bones run along a local axis."""
+    own = recognise(motion.skeleton)
+    rest = rigs._rest_rotations(AXES[rig], motion.skeleton, own.joints, own.spine)
+    rest = rigs._neutral(replace(own, name=rig, rest=rest)).rest
+    above = torch.stack(
+        [torch.eye(3).double(), *(rest[parent] for parent in motion.skeleton.parents[1:])]
+    )
+    offsets = (above.mT @ motion.skeleton.offsets[..., None])[..., 0]
+    names, sides = (GAME_NAMES, "LR") if rig == "bandai" else (MIXAMO_NAMES, ("Left", "Right"))
+    split = [name.rpartition("_") for name in motion.skeleton.names]
+    called = tuple(names[part].format(sides[side == "right"]) for side, _, part in split)
+    skeleton = Skeleton(called, motion.skeleton.parents, offsets)
+    return Motion(above.mT @ motion.rotations @ rest, motion.root, motion.fps, skeleton)
+
+
+@pytest.mark.parametrize("rig", ["bandai", "snu_martial_arts", "snu_basket", "rokoko"])
+def test_rigs_along_one_axis_are_told_apart_and_undone(rig: str) -> None:
+    motion = own_motion()
+    turned = with_axes_of(motion, rig)
+    assert recognise(turned.skeleton).name == rig
+    result = retarget(turned)
+    joints = [joint for joint, name in enumerate(adult_skeleton().names) if "spine" not in name]
+    torch.testing.assert_close(
+        result.world_rotations()[:, joints], motion.world_rotations()[:, joints], atol=1e-6, rtol=0
+    )
+    if rig != "bandai":  # that family has names for two spine joints only
+        torch.testing.assert_close(result.joints(), retarget(motion).joints(), atol=1e-6, rtol=0)
 
 
 def test_units_and_proportions_do_not_matter() -> None:

@@ -36,6 +36,19 @@ def test_names_are_recognised_with_any_prefix(prefix: str) -> None:
     assert rig.spine == (3, 6, 9)
 
 
+def test_biped_names_are_recognised() -> None:
+    parts = {
+        "pelvis": "Pelvis", "spine1": "Spine", "spine2": "Spine1", "spine3": "Spine2", "neck": "Neck", "head": "Head",
+        "collar": "Clavicle", "shoulder": "UpperArm", "elbow": "Forearm", "wrist": "Hand", "hip": "Thigh",
+        "knee": "Calf", "ankle": "Foot", "foot": "Toe0",
+    }  # fmt: skip
+    sides = {"left": "L ", "right": "R ", "": ""}
+    split = [name.rpartition("_") for name in adult_skeleton().names]
+    names = tuple(f"Bip01 {sides[side]}{parts[part]}" for side, _, part in split)
+    rig = rigs.recognise(replace(adult_skeleton(), names=names))
+    assert (rig.name, rig.spine, len(rig.joints)) == ("biped", (3, 6, 9), 19)
+
+
 def test_our_own_skeleton_is_recognised() -> None:
     rig = rigs.recognise(adult_skeleton())
     assert rig.name == "smpl"

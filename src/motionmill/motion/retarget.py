@@ -16,7 +16,8 @@ from torch import Tensor
 
 from motionmill.motion.motion import Motion
 from motionmill.motion.physics import floor
-from motionmill.motion.rigs import SIDES, Rig, leg_length, pose, recognise
+from motionmill.motion.rig_tables import SIDES
+from motionmill.motion.rigs import Rig, leg_length, pose, recognise
 from motionmill.motion.rotations import rotation_between, slerp, yaw_matrix
 from motionmill.motion.skeleton import Skeleton, adult_skeleton, world_to_local_rotations
 
@@ -227,7 +228,10 @@ def _corrections(rig: Rig, source: Skeleton, target: Skeleton) -> dict[str, Tens
         result[f"{side}_wrist"] = result[f"{side}_elbow"]
         if f"{side}_foot" in rig.joints:
             bone = theirs[rig.joints[f"{side}_foot"]] - theirs[rig.joints[f"{side}_ankle"]]
-            result[f"{side}_ankle"] = _straight_ahead(bone)
+            if float(bone[1]) < -2 * float(bone[[0, 2]].norm()):  # axes of the foot unknown
+                result[f"{side}_ankle"] = between(f"{side}_ankle", f"{side}_foot")
+            else:
+                result[f"{side}_ankle"] = _straight_ahead(bone)
             result[f"{side}_foot"] = result[f"{side}_ankle"]
     if "neck" in rig.joints and "head" in rig.joints:
         result["neck"] = between("neck", "head")

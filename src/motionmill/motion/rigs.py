@@ -1,4 +1,4 @@
-"""Joint names of a skeleton -> which of them are the SMPL-22 joints, and the axes of rigs whose zero pose is no T-pose.
+"""A skeleton -> which of its joints are the SMPL-22 joints, and its pose that corresponds to our rest pose.
 
 A rig is recognised by its joint names and by its rest pose alone, so that a stranger's file needs no option.
 """
@@ -14,34 +14,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from motionmill.motion.rig_tables import AXES, NAMINGS, NEUTRAL, SIDES, Naming
 from motionmill.motion.rotations import matrix_from_euler
 from motionmill.motion.skeleton import SMPL_22_NAMES, Skeleton
 
-SIDES = ("left", "right")
 REQUIRED = (
     "pelvis", *(f"{side}_{part}" for side in SIDES for part in ("hip", "knee", "ankle", "shoulder", "elbow", "wrist"))
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Naming:
-    """How a family of rigs names its joints, after `_plain_names`; "?" stands for the letter or word of the side.
-
-    Attributes:
-        name: of the family.
-        sides: what "?" becomes for left and right.
-        joints: SMPL-22 part (pelvis, neck, head, hip, knee, ... without side) -> accepted names, the best first.
-        spine: joints between pelvis and neck, from below; any of them may be missing.
-        has: names that must be there too.
-        lacks: names that must not be there.
-    """
-
-    name: str
-    sides: tuple[str, str]
-    joints: Mapping[str, tuple[str, ...]]
-    spine: tuple[str, ...]
-    has: tuple[str, ...] = ()
-    lacks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,150 +41,6 @@ class Rig:
     spine: tuple[int, ...]
     rest: Tensor
     up: Tensor
-
-
-_LIMB_PARTS = ("collar", "shoulder", "elbow", "wrist", "hip", "knee", "ankle", "foot")
-_MIXAMO = {
-    "pelvis": ("hips",),
-    "neck": ("neck",),
-    "head": ("head",),
-    "collar": ("?shoulder", "?shoulder1"),
-    "shoulder": ("?arm",),
-    "elbow": ("?forearm",),
-    "wrist": ("?hand",),
-    "hip": ("?upleg",),
-    "knee": ("?leg",),
-    "ankle": ("?foot",),
-    "foot": ("?toebase", "?toe", "?toes"),
-}
-
-_MOTIONBUILDER = {
-    "pelvis": ("hips",),
-    "neck": ("lowerneck", "neck"),
-    "head": ("head",),
-    "collar": ("?collar",),
-    "shoulder": ("?shoulder",),
-    "elbow": ("?elbow",),
-    "wrist": ("?wrist",),
-    "hip": ("?hip",),
-    "knee": ("?knee",),
-    "ankle": ("?ankle",),
-    "foot": ("?toe",),
-}
-
-NAMINGS = (
-    Naming(
-        "smpl",
-        ("left", "right"),
-        {
-            **{part: (part,) for part in ("pelvis", "neck", "head")},
-            **{part: (f"?{part}",) for part in _LIMB_PARTS},
-        },
-        ("spine1", "spine2", "spine3"),
-    ),
-    Naming("cgspeed", SIDES, _MIXAMO, ("lowerback", "spine", "spine1"), has=("lhipjoint",)),
-    Naming("woody", SIDES, _MIXAMO, ("spine", "spine1"), has=("leftshoulder1",), lacks=("neck",)),
-    Naming("uiprmd", SIDES, _MIXAMO, ("spine", "chest"), has=("chest",), lacks=("leftshoulder",)),
-    Naming("mixamo", SIDES, _MIXAMO, ("spine", "chest", "spine1", "spine2", "spine3")),
-    Naming(
-        "asf",
-        ("l", "r"),
-        {
-            "pelvis": ("root",), "neck": ("lowerneck",), "head": ("head",), "collar": ("?clavicle",),
-            "shoulder": ("?humerus",), "elbow": ("?radius",), "wrist": ("?wrist",), "hip": ("?femur",),
-            "knee": ("?tibia",), "ankle": ("?foot",), "foot": ("?toes",),
-        },
-        ("lowerback", "upperback", "thorax"),
-    ),
-    Naming(
-        "game",
-        ("l", "r"),
-        {
-            "pelvis": ("hips",), "neck": ("neck",), "head": ("head",), "collar": ("shoulder?",),
-            "shoulder": ("upperarm?",), "elbow": ("lowerarm?",), "wrist": ("wrist?", "hand?"), "hip": ("upperleg?",),
-            "knee": ("lowerleg?",), "ankle": ("foot?",), "foot": ("toes?",),
-        },
-        ("spine", "chest"),
-    ),
-    Naming("cgspeedmax", SIDES, _MOTIONBUILDER, ("lowerback", "chest", "chest2"), has=("lhipjoint",)),
-    Naming("motionbuilder", SIDES, _MOTIONBUILDER, ("chest", "chest2", "chest3", "chest4")),
-    Naming(
-        "deepmimic",
-        ("left", "right"),
-        {
-            "pelvis": ("root",), "neck": ("neck",), "shoulder": ("?shoulder",), "elbow": ("?elbow",),
-            "wrist": ("?wrist",), "hip": ("?hip",), "knee": ("?knee",), "ankle": ("?ankle",),
-        },
-        ("chest",),
-    ),
-    Naming(
-        "poser",
-        ("l", "r"),
-        {
-            "pelvis": ("hip",), "neck": ("neck",), "head": ("head",), "collar": ("?collar",),
-            "shoulder": ("?shldr",), "elbow": ("?forearm",), "wrist": ("?hand",), "hip": ("?thigh",),
-            "knee": ("?shin",), "ankle": ("?foot",), "foot": ("?toe",),
-        },
-        ("abdomen", "chest"),
-    ),
-    Naming(
-        "unreal",
-        ("l", "r"),
-        {
-            "pelvis": ("pelvis",), "neck": ("neck01",), "head": ("head",), "collar": ("clavicle?",),
-            "shoulder": ("upperarm?",), "elbow": ("lowerarm?",), "wrist": ("hand?",), "hip": ("thigh?",),
-            "knee": ("calf?",), "ankle": ("foot?",), "foot": ("ball?",),
-        },
-        ("spine01", "spine02", "spine03"),
-    ),
-    Naming(
-        "rigify",
-        ("l", "r"),
-        {
-            "pelvis": ("hips", "spine"), "neck": ("neck",), "head": ("head",), "collar": ("shoulder?",),
-            "shoulder": ("upperarm?",), "elbow": ("forearm?",), "wrist": ("hand?",), "hip": ("thigh?",),
-            "knee": ("shin?",), "ankle": ("foot?",), "foot": ("toe?",),
-        },
-        ("spine001", "spine002", "spine003"),
-    ),
-)  # fmt: skip
-
-# Rigs whose bones run along one local axis: where local X, Y and Z point in a T-pose that faces +Z with the left on +X.
-# Bone axes come from the offsets, twists from the hinge axes of knees and elbows over real clips.
-_AXES: Mapping[str, Mapping[str, str]] = {
-    "bandai": {
-        "pelvis": "+Y -X +Z", "trunk": "+Y +Z +X", "left_arm": "+X +Y +Z", "right_arm": "+X -Y -Z",
-        "left_leg": "-Y +X +Z", "right_leg": "+Y +X -Z", "left_foot": "+Z +X +Y", "right_foot": "-Z +X -Y",
-    },
-    "snu_basket": {
-        "pelvis": "+Y +Z +X", "trunk": "+Y +Z +X", "left_arm": "+X -Z +Y", "right_arm": "-X -Z -Y",
-        "left_leg": "-Y +Z -X", "right_leg": "-Y +Z -X", "left_foot": "-Y +Z -X", "right_foot": "-Y +Z -X",
-    },
-    "snu_martial_arts": {
-        "pelvis": "+Y -Z -X", "trunk": "+Y -Z -X", "left_arm": "+X -Z +Y", "right_arm": "+X +Z -Y",
-        "left_leg": "+Y -Z -X", "right_leg": "-Y +Z -X", "left_foot": "+Y -Z -X", "right_foot": "-Y +Z -X",
-    },
-    "rokoko": {
-        "pelvis": "+X +Y +Z", "trunk": "+Y -X +Z", "head": "+X +Y +Z", "left_arm": "+X +Y +Z", "right_arm": "-X +Y -Z",
-        "left_leg": "-Y +X +Z", "right_leg": "-Y +X +Z", "left_foot": "+Z +Y -X", "right_foot": "+Z +Y -X",
-    },
-}  # fmt: skip
-
-# How the parts of a rig are turned, against its T-pose, when a person stands relaxed, feet flat, head level: degrees
-# about X (forward and down), Y (to the left) and Z, of the left side; the right mirrors it. Medians over the walking
-# frames (feet: the resting ones) of the clips in ../shared/data, entered where they are clearly not zero.
-_NEUTRAL: Mapping[str, Mapping[str, tuple[float, float, float]]] = {
-    "bandai": {"collar": (0, 17, 0), "foot": (39.6, 0, 0), "toe": (23, 0, 0)},
-    "snu_basket": {"collar": (1, 4, -11), "hand": (-90, 0, 0)},
-    "snu_martial_arts": {"collar": (3, 18, 0), "hand": (-90, 0, 0)},
-    "rokoko": {"foot": (37, 0, 0), "toe": (8, 0, 0)},
-    "woody": {"collar": (4, 0, -27)},
-    "uiprmd": {"pelvis": (10, 0, 0), "head": (-18, 0, 0), "foot": (-10.5, 0, 5.5), "toe": (-10.5, 0, 5.5)},
-    "asf": {"head": (14, 0, 0), "arm": (30, 0, 0), "hand": (30, 0, 0), "foot": (2, 0, -16), "toe": (2, 0, -16)},
-    "cgspeed": {"head": (14, 0, 0), "arm": (30, 0, 0), "hand": (30, 0, 0), "foot": (2, 0, -18), "toe": (2, 0, -18)},
-    "cgspeedmax": {"arm": (30, 0, 0), "hand": (30, 0, 0), "foot": (4, 0, -18), "toe": (4, 0, -18)},
-    "poser": {"arm": (30, 0, 0), "hand": (30, 0, 0), "foot": (2, 0, 5)},
-}  # fmt: skip
 
 
 @functools.lru_cache(maxsize=256)
@@ -239,7 +74,7 @@ def recognise(skeleton: Skeleton) -> Rig:
             rest = turn.repeat(skeleton.num_joints, 1, 1)
             joints, spine = _with_neck(points, joints, spine)
             return _neutral(Rig(naming.name, joints, spine, rest, turn[1]))
-        for name, axes in _AXES.items():
+        for name, axes in AXES.items():
             rest = _rest_rotations(axes, skeleton, joints, spine)
             turn = body_axes(pose(skeleton, rest), joints)
             if turn is not None and torch.allclose(turn, torch.eye(3, dtype=turn.dtype), atol=0.2):
@@ -326,12 +161,12 @@ _WITHIN = {"neck": "trunk", "head": "trunk"} | {
 
 
 def _neutral(rig: Rig) -> Rig:
-    """The rig with its rest pose turned from its T-pose to the relaxed stand of `_NEUTRAL`."""
+    """The rig with its rest pose turned from its T-pose to the relaxed stand of `NEUTRAL`."""
     rest = rig.rest.clone()
     for smpl, joint in rig.joints.items():
         part = _part(smpl).removeprefix("left_").removeprefix("right_")
-        if part in _NEUTRAL.get(rig.name, {}):
-            pitch, yaw, roll = _NEUTRAL[rig.name][part]
+        if part in NEUTRAL.get(rig.name, {}):
+            pitch, yaw, roll = NEUTRAL[rig.name][part]
             mirror = -1.0 if smpl.startswith("right_") else 1.0
             rest[joint] = _turn(mirror * yaw, pitch, mirror * roll) @ rest[joint]
     return replace(rig, rest=rest)
@@ -360,7 +195,7 @@ def _rest_rotations(
 
 
 def _part(smpl: str) -> str:
-    """The part of `_AXES` and `_NEUTRAL` that an SMPL-22 joint belongs to."""
+    """The part of `AXES` and `NEUTRAL` that an SMPL-22 joint belongs to."""
     side, _, joint = smpl.rpartition("_")
     groups = {"collar": "collar", "shoulder": "arm", "elbow": "arm", "wrist": "hand", "hip": "leg", "knee": "leg",
               "ankle": "foot", "foot": "toe"}  # fmt: skip
