@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from motionmill.data.captions import true_labels, write_captions
-from motionmill.data.describe import Facts, contradicts, facts, in_t_pose
+from motionmill.data.describe import Facts, contradicts, facts
 from motionmill.formats.packed import PackedClip, read_folder
 from motionmill.motion.retarget import retarget
 
@@ -152,11 +152,3 @@ def test_labels_of_all_short_clips_agree_with_their_motion(shared: Path) -> None
         ):
             wrong.append((row["id"], reason))
     assert wrong == []
-
-
-def test_calibration_pose_is_found(shared: Path) -> None:
-    """This take starts in the T-pose of the calibration and goes on with falls."""
-    take = retarget(clips(shared / "data" / "snu2")["snu_wd2_wd2_falling_down"].motion())
-    found = in_t_pose(take.joints())
-    assert found[:5].all()
-    assert found.double().mean() < 0.3

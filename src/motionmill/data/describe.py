@@ -151,15 +151,6 @@ def facts(motion: Motion) -> Facts:
     return measure(motion.joints().double(), motion.rotations[:, 0].double())
 
 
-def in_t_pose(joints: Tensor) -> Tensor:
-    """(T, 22, 3) joints -> (T,) whether the person stands with both arms stretched sideways, as for calibration."""
-    arms = joints[:, _WRISTS] - joints[:, _SHOULDERS]
-    level = arms[..., 1].abs() < 0.12
-    stretched = arms[..., [0, 2]].norm(dim=-1) > 0.45
-    legs = (joints[:, _PELVIS, 1] - joints[:, _ANKLES, 1].amin(dim=1)) > 0.75
-    return (level & stretched).all(dim=1) & legs
-
-
 def measure(joints: Tensor, root_rotations: Tensor) -> Facts:
     """Facts from joints and pelvis rotations.
 
@@ -223,7 +214,7 @@ def _smooth(path: Tensor, width: int = 9) -> Tensor:
 
 
 def _held(condition: Tensor, seconds: float) -> bool:
-    """Whether a condition holds without a break for some time."""
+    """Whether a condition holds for some time on end."""
     need = max(1, min(len(condition), round(seconds * _FPS)))
     return bool(condition.unfold(0, need, 1).all(dim=-1).any())
 
