@@ -14,7 +14,8 @@ class TokenizerConfig(Config):
     """Architecture of the motion tokenizer.
 
     The official one is width 512, code_width 512, levels (8, 8, 8, 5, 5, 5), num_downsamples 1, depth 3,
-    nothing causal.     Frames can be streamed when the decoder is causal; the encoder works on whole clips and may look ahead.
+    nothing causal. Frames can be streamed when the decoder is causal; the encoder works on whole clips and may look
+    ahead.
     """
 
     num_features: int = 272

@@ -80,7 +80,6 @@ class Encoder(nn.Module):
         super().__init__()
         width, causal = config.width, config.causal_encoder
         self.patch_size = config.patch_size
-        self.activation = _ACTIVATIONS[config.activation]
         self.input = Conv(
             config.num_features * config.patch_size, width, config.kernel_size, causal=causal
         )
@@ -94,7 +93,7 @@ class Encoder(nn.Module):
         self.output = Conv(width, config.code_width, config.kernel_size, causal=causal)
 
     def forward(self, features: Tensor) -> Tensor:
-        hidden = self.activation(self.input(haar(features.transpose(1, 2), self.patch_size)))
+        hidden = F.relu(self.input(haar(features.transpose(1, 2), self.patch_size)))
         for downsample in self.downsamples:
             hidden = downsample(hidden)
         return self.output(hidden).transpose(1, 2)
@@ -107,7 +106,6 @@ class Decoder(nn.Module):
         super().__init__()
         width, causal = config.width, config.causal_decoder
         self.patch_size = config.patch_size
-        self.activation = _ACTIVATIONS[config.activation]
         self.input = Conv(config.code_width, width, config.kernel_size, causal=causal)
         self.upsamples = nn.ModuleList(
             nn.Sequential(
@@ -123,10 +121,10 @@ class Decoder(nn.Module):
         )
 
     def forward(self, codes: Tensor) -> Tensor:
-        hidden = self.activation(self.input(codes.transpose(1, 2)))
+        hidden = F.relu(self.input(codes.transpose(1, 2)))
         for upsample in self.upsamples:
             hidden = upsample(hidden)
-        hidden = self.activation(self.hidden(hidden))
+        hidden = F.relu(self.hidden(hidden))
         return inverse_haar(self.output(hidden), self.patch_size).transpose(1, 2)
 
 
@@ -137,7 +135,8 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.activation = _ACTIVATIONS[config.activation]
         self.norm1 = _norm(config)
-        self.conv1 = Conv(config.width, config.width, 3, dilation=dilation, causal=causal)
+        kernel = 3 if causal else config.kernel_size  # as the official one has it
+        self.conv1 = Conv(config.width, config.width, kernel, dilation=dilation, causal=causal)
         self.norm2 = _norm(config)
         self.conv2 = Conv(config.width, config.width, 1, causal=causal)
 
