@@ -17,7 +17,7 @@ _GAP: Final = 6  # frames between two moments of the same pose
 
 
 def in_t_pose(joints: Tensor) -> Tensor:
-    """(T, 22, 3) joints -> (T,) whether the person stands still with both arms stretched sideways, as for calibration."""
+    """(T, 22, 3) joints -> (T,) whether the person stands still with both arms stretched sideways."""
     arms = joints[:, _WRISTS] - joints[:, _SHOULDERS]
     level = (arms[..., 1].abs() < 0.12).all(dim=1) & (arms.norm(dim=-1) > 0.45).all(dim=1)
     opposite = torch.cosine_similarity(arms[:, 0], arms[:, 1], dim=-1) < -0.85

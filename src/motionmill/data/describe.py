@@ -129,11 +129,12 @@ class Facts:
 
     def clause(self, kind: str) -> str | None:
         """What may be said of `travel`, `turn`, `hand`, `foot` or `speed`; None where nothing is clear."""
+        foot = self.kicking_foot if self.kicking_foot in ("left", "right") else self.active_foot
         said: str = {
             "travel": self.travel if abs(self.turn) < 60 else "none",
             "turn": self.turning,
             "hand": self.active_hand,
-            "foot": self.kicking_foot if self.kicking_foot != "both" else "none",
+            "foot": foot if foot != "both" else "none",
             "speed": self._pace,
         }[kind]
         return None if said == "none" else said

@@ -113,8 +113,8 @@ def tidy(text: str) -> str:
     """Articles and spaces: "a  angry man ,tired" -> "an angry man, tired"."""
     text = " ".join(text.split())
     text = re.sub(r"\s+([,.;!?])", r"\1", text)
-    text = re.sub(r"\ba (?=[aeio]|u(?!-|ni|se|su))(?!one\b|once\b)", "an ", text)
-    return re.sub(r"\ban (?![aeiou]|ho(?:ur|nest))", "a ", text).strip(" ,;")
+    text = re.sub(r"\ba (?=[aeio]|L\b|u(?!-|ni|se|su))(?!one\b|once\b)", "an ", text)
+    return re.sub(r"\ban (?![aeiouL]|ho(?:ur|nest))", "a ", text).strip(" ,;")
 
 
 def with_article(noun: str) -> str:
