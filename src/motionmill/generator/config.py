@@ -101,9 +101,9 @@ class GeneratorDataConfig(Config):
     commercial_only: bool = False
     balance: float = Field(0.5, ge=0, le=1)
     source_weights: dict[str, float] = Field(default_factory=dict)
-    min_captions: int = Field(6, gt=0)
-    max_captions: int = Field(40, gt=0)
-    class_captions: int = Field(320, gt=0)
+    min_captions: int = Field(4, gt=0)
+    max_captions: int = Field(24, gt=0)
+    class_captions: int = Field(160, gt=0)
 
 
 class GeneratorRunConfig(Config):

@@ -115,7 +115,10 @@ class TextStates:
                 encoder = encoder or self._make()
                 for start in range(0, len(part), 128):
                     some = part[start : start + 128]
-                    for text, states in zip(some, encoder.encode(some), strict=True):
+                    # They are kept as float16 anyway, and bfloat16 encodes twice as fast on current processors.
+                    with torch.autocast("cpu", torch.bfloat16):
+                        encoded = encoder.encode(some)
+                    for text, states in zip(some, encoded, strict=True):
                         self._states[text] = states.half()
                     progress(done + start + len(some), len(wanted))
                 if path is not None:
