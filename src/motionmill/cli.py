@@ -63,9 +63,9 @@ def generate(
     given = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "guidance": guidance}
     sampling = pipeline.release.config.sampling.changed(given)
     motion = pipeline(prompt, seconds=seconds, seed=seed, sampling=sampling, cleanup=cleanup)
-    for path in output:
-        save(motion, path)
     config = pipeline.release.config
+    for path in output:
+        save(motion, path, licence=config.licence)
     files = ", ".join(str(path) for path in output)
     print(f"{files}: {motion.seconds:.1f} s, seed {seed}, model {config.name} ({config.licence})")
 

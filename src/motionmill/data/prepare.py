@@ -14,7 +14,8 @@ from typing import Any
 
 import torch
 
-from motionmill.data.captions import write_captions
+from motionmill.data.calibration import between_t_poses
+from motionmill.data.captions import true_labels, write_captions
 from motionmill.data.clip import Clip, Reject
 from motionmill.data.config import DataConfig
 from motionmill.data.describe import contradicts, facts
@@ -36,7 +37,10 @@ def prepare(recording: Recording, config: DataConfig) -> tuple[list[Clip], list[
 
     clips: list[Clip] = []
     rejects: list[Reject] = []
-    for first, stop in sound_stretches(motion, config):
+    stretches = sound_stretches(motion, config)
+    if not stretches:
+        rejects.append(Reject(recording.id, "calibration", "a calibration pose throughout"))
+    for first, stop in stretches:
         if stop - first < config.min_frames:
             rejects.append(
                 Reject(
@@ -70,7 +74,10 @@ def sound_stretches(motion: Motion, config: DataConfig) -> list[tuple[int, int]]
     turn = matrix_to_axis_angle(rotations[:-1].transpose(-1, -2) @ rotations[1:]).norm(dim=-1)
     limit = math.radians(config.max_turn_degrees)
     broken = ((speed > config.max_root_speed) | (turn > limit)).nonzero().flatten().tolist()
-    edges = [0, *(frame + 1 for frame in broken), len(motion)]
+    begin, end = between_t_poses(
+        motion.joints()
+    )  # a take often starts or ends with the calibration pose
+    edges = [begin, *(frame + 1 for frame in broken if begin < frame + 1 < end), end]
     return [(start, stop) for start, stop in itertools.pairwise(edges) if stop > start]
 
 
@@ -88,7 +95,7 @@ def make_clip(
     """Frames start .. end of a retargeted recording as a Clip."""
     part = motion[start:end].face_forward()
     seen = facts(part)
-    labels = _window_labels(recording.labels, start, end, whole=end - start == len(motion))
+    labels = true_labels(_window_labels(recording.labels, start, end), seen)
     seed = int.from_bytes(hashlib.sha256(f"{config.seed}/{clip_id}".encode()).digest()[:8])
     captions = write_captions(
         labels,
@@ -119,12 +126,9 @@ def make_clip(
     )
 
 
-def _window_labels(
-    labels: Mapping[str, Any], start: int, end: int, *, whole: bool
-) -> dict[str, Any]:
+def _window_labels(labels: Mapping[str, Any], start: int, end: int) -> dict[str, Any]:
     """The labels of a window: of the segments those that mostly lie in it."""
     result = dict(labels)
-    result["whole"] = whole
     if "segments" in labels:
         kept = []
         for segment in labels["segments"]:
