@@ -30,19 +30,16 @@ def imported_by(*arguments: str) -> set[str]:
     return {line.split("|")[-1].strip().split(".")[0] for line in lines}
 
 
-@pytest.mark.parametrize(
-    "module",
-    ["motionmill", "motionmill.config", "motionmill.extras", "motionmill.cli", *CONFIG_MODULES],
-)
-def test_importing_takes_nothing_heavy(module: str) -> None:
-    imported = imported_by("-c", f"import {module}")
+def test_importing_takes_nothing_heavy() -> None:
+    modules = ["motionmill", "motionmill.extras", "motionmill.cli", *CONFIG_MODULES]
+    imported = imported_by("-c", f"import {', '.join(modules)}")
     assert "motionmill" in imported
     assert not imported & HEAVY
 
 
-@pytest.mark.parametrize("command", [[], ["generate"], ["data"], ["train"]])
-def test_help_takes_nothing_heavy(command: list[str]) -> None:
-    assert not imported_by("-m", "motionmill", *command, "--help") & HEAVY
+@pytest.mark.parametrize("command", ["", "generate", "train tokenizer"])
+def test_help_takes_nothing_heavy(command: str) -> None:
+    assert not imported_by("-m", "motionmill", *command.split(), "--help") & HEAVY
 
 
 def test_heavy_imports_would_be_seen() -> None:
