@@ -1,6 +1,6 @@
 """Clean-up: a motion -> the same motion on the floor, without trembling, with feet that hold still where they rest.
 
-Shapes: T frames, J joints, 4 foot joints in the order of `physics.FOOT_JOINTS`, 2 legs (left, right). World: Y up, metres.
+Shapes: T frames, J joints, 4 foot joints as in `physics.FOOT_JOINTS`, 2 legs (left, right). World: Y up, metres.
 The steps: floor, smoothing where the motion is noise, contacts, smooth corrections of the foot paths, legs by two-bone
 inverse kinematics. All frames at once; the corrections are the solution of one banded linear system a foot joint.
 """
@@ -30,13 +30,18 @@ from motionmill.motion.skeleton import world_to_local_rotations
 Array = NDArray[np.float64]
 
 _LEG_JOINTS: Final = ("hip", "knee", "ankle", "foot")
-_LONGEST_REACH: Final = 0.997  # of thigh plus shin: a leg is pulled no straighter than it was or than this
+_LONGEST_REACH: Final = (
+    0.997  # of thigh plus shin: no leg is pulled straighter than it was or than this
+)
 _SLIGHT_BEND: Final = 0.03  # a knee bent less than about this is straight, radians
 _DEEPEST: Final = 0.08  # most by which the root sinks so that held feet are reached, metres
 _FARTHEST: Final = 0.25  # most by which a foot is moved, metres
-_SMOOTHNESS: Final = 2.5  # frames over which a foot is caught and let go, at 30 fps
-_MEMORY: Final = (10.0, 4.0)  # frames over which a correction across and upwards fades once the foot is free, at 30 fps
 _PLAY: Final = 0.008  # a held foot joint may be this far over its standing height, metres
+_SMOOTHNESS: Final = 2.5  # frames over which a foot is caught and let go, at 30 fps
+_MEMORY: Final = (
+    10.0  # frames over which a correction across the floor fades when the foot is free, at 30 fps
+)
+_MEMORY_UPWARDS: Final = 4.0
 
 
 def clean(motion: Motion, *, strength: float = 1.0) -> Motion:
@@ -58,15 +63,19 @@ def clean(motion: Motion, *, strength: float = 1.0) -> Motion:
     physics.foot_indices(motion.skeleton)
     if strength == 0:
         return motion
-    cleaned = lock_feet(smooth(to_floor(motion)))
-    if strength == 1:
-        return cleaned
-    share = torch.full(motion.rotations.shape[:2], strength).to(motion.root)
-    return replace(
+    exact = replace(
         motion,
-        rotations=slerp(motion.rotations, cleaned.rotations, share),
-        root=torch.lerp(motion.root, cleaned.root, strength),
+        rotations=motion.rotations.detach().double().cpu(),
+        root=motion.root.detach().double().cpu(),
     )
+    cleaned = lock_feet(smooth(to_floor(exact)))
+    rotations, root = cleaned.rotations, cleaned.root
+    if strength < 1:
+        rotations = slerp(
+            exact.rotations, rotations, torch.full_like(rotations[..., 0, 0], strength)
+        )
+        root = torch.lerp(exact.root, root, strength)
+    return replace(motion, rotations=rotations.to(motion.rotations), root=root.to(motion.root))
 
 
 def to_floor(motion: Motion) -> Motion:
@@ -77,8 +86,8 @@ def to_floor(motion: Motion) -> Motion:
 def smooth(motion: Motion) -> Motion:
     """Low-pass of the root path and of each joint's rotations, without delay, only where they tremble.
 
-    What trembles shows in the ratio of third to second differences, which knows no scale: about 1.8 for noise from frame
-    to frame and 1.7 for a random walk, under 1 for what a body does. Where it is high, a wider filter is mixed in.
+    What trembles shows in the ratio of third to second differences, which knows no scale: about 1.8 for noise from
+    frame to frame and 1.7 for a random walk, under 1 for what a body does. The higher it is, the wider the filter.
     """
     if len(motion) < 8:
         return motion
@@ -128,9 +137,9 @@ def lock_feet(motion: Motion) -> Motion:
 def resting(feet: Tensor, heights: Tensor, fps: float) -> Tensor:
     """How surely each foot joint rests on the floor: 1 for low and slow, 0 for high or fast, between them smooth.
 
-    What is slow depends on how fast the feet move half a second around: generated feet slide, and the swinging feet of a
-    tired walk are slower than the sliding ones of a run. Feet that slide together, as under a drifting person, and flat
-    feet that tremble or wander without getting anywhere count as slow, too.
+    What is slow depends on how fast the feet move half a second around: generated feet slide, and the swinging feet of
+    a tired walk are slower than the sliding ones of a run. Feet that slide together, as under a drifting person, and
+    flat feet that tremble or wander without getting anywhere count as slow, too.
 
     Args:
         feet: (T, 4, 3) world positions, metres.
@@ -193,8 +202,8 @@ def _settled(
 ) -> Tensor:
     """Paths (T, 2, 3) of two joints, moved smoothly so that they stand still on the floor where they are held.
 
-    The displacement d minimises, over the clip, the sum of hold |step of (path + d)|^2, |step of d|^2 (what swings keeps
-    its velocity), a little |d|^2 (nothing wanders off), |change of step of d|^2 (no pops), held |height|^2 and
+    The displacement d minimises, over the clip, the sum of hold |step of (path + d)|^2, |step of d|^2 (what swings
+    keeps its velocity), a little |d|^2 (nothing wanders off), |change of step of d|^2 (no pops), held |height|^2 and
     drawn |path + d - goal|^2. It is the solution of a banded linear system.
 
     Args:
@@ -212,15 +221,15 @@ def _settled(
     hold = pair / (1.0001 - pair)
     height = points[..., 1] - standing.numpy()
     result = np.zeros(points.shape)
-    for joint, memory in ((joint, memory) for joint in (0, 1) for memory in _MEMORY):
-        axes = [0, 2] if memory == _MEMORY[0] else [1]
+    for joint, upwards in ((0, False), (0, True), (1, False), (1, True)):
+        axes = [1] if upwards else [0, 2]
         matrix = _banded(1 + hold[:, joint], (_SMOOTHNESS * scale) ** 2)
-        matrix[2] += (memory * scale) ** -2
+        matrix[2] += ((_MEMORY_UPWARDS if upwards else _MEMORY) * scale) ** -2
         pull = np.zeros((len(points), len(axes)))
         force = hold[:, joint, None] * np.diff(points[:, joint, axes], axis=0)
         pull[:-1] += force
         pull[1:] -= force
-        if axes == [1]:
+        if upwards:
             matrix[2] += sure[:, joint]
             pull[:, 0] -= sure[:, joint] * (height - height.clip(0, _PLAY))[:, joint]
         if drawn is not None and goal is not None:
@@ -327,7 +336,7 @@ def _steady(values: Tensor, most: float) -> Tensor:
     energy2 = (energy2[1:] + energy2[:-1]) / 2
     ratio = (energy3 / energy2.clamp(min=1e-18)).sqrt()  # (T - 3, G)
     ratio = torch.cat((ratio[:1], ratio, ratio[-1:], ratio[-1:]))[..., None]
-    narrow, wide = _low_pass(values, 0.7), _low_pass(values, 2.0)
+    narrow, wide = _low_pass(values, 0.9, steep=True), _low_pass(values, 2.3, steep=True)
     some = ((ratio - 1.0) / 0.35).clamp(0, 1)
     much = ((ratio - 1.5) / 0.25).clamp(0, 1)
     change = some * (narrow - values) + much * (wide - narrow)
@@ -335,15 +344,22 @@ def _steady(values: Tensor, most: float) -> Tensor:
     return values + change * (length.clamp(max=most) / length)
 
 
-def _low_pass(values: Tensor, sigma: float) -> Tensor:
-    """Gaussian filter over the first axis; the ends are continued by reflection through the end point."""
-    radius = min(max(1, round(3 * sigma)), len(values) - 1)
+def _low_pass(values: Tensor, sigma: float, *, steep: bool = False) -> Tensor:
+    """Gaussian filter over the first axis; the ends are continued by reflection through the end point.
+
+    With `steep` what the filter took away is filtered and put back, which keeps more of the low frequencies.
+    """
+    radius = min(max(1, round(4 * sigma)), len(values) - 1)
     offsets = torch.arange(-radius, radius + 1, dtype=values.dtype)
     kernel = torch.exp(-0.5 * (offsets / sigma) ** 2)
+    kernel = kernel / kernel.sum()
+    if steep:  # the filter twice is a Gaussian of twice the variance
+        twice = torch.exp(-0.25 * (offsets / sigma) ** 2)
+        kernel = 2 * kernel - twice / twice.sum()
     before = 2 * values[:1] - values[1 : radius + 1].flip(0)
     after = 2 * values[-1:] - values[-radius - 1 : -1].flip(0)
     padded = torch.cat((before, values, after)).reshape(len(values) + 2 * radius, -1)
-    filtered = F.conv1d(padded.T[:, None], (kernel / kernel.sum())[None, None])
+    filtered = F.conv1d(padded.T[:, None], kernel[None, None])
     return filtered[:, 0].T.reshape(values.shape)
 
 

@@ -1,6 +1,6 @@
 """Physics measures: joint positions over time -> floor, contacts, foot slide, floating, penetration, jitter.
 
-Shapes: T frames, J joints; the four foot joints are left ankle, right ankle, left foot, right foot. World: Y up, metres.
+Shapes: T frames, J joints; the 4 foot joints are left ankle, right ankle, left foot, right foot. World: Y up, metres.
 All measures are of the motion at 30 fps, whatever its own rate, so that values compare. Definitions: the evaluation
 protocol of this project (docs/evaluation).
 """
@@ -53,19 +53,18 @@ def standing_heights(skeleton: Skeleton) -> Tensor:
 
 def foot_heights(motion: Motion) -> Tensor:
     """(T, 4) heights of the foot joints over their standing heights, metres: 0 on the floor."""
-    heights = motion.joints()[:, foot_indices(motion.skeleton), 1]
-    return heights - standing_heights(motion.skeleton).to(heights)
+    return _foot_heights(motion.joints(), motion.skeleton)
 
 
 def floor(motion: Motion) -> float:
     """Height of the floor under a motion, metres: 0 where the soles of the standing person are at y = 0.
 
-    The lowest body part of each frame (foot joints by their standing heights, others by the flesh around them) is taken
-    as touching. Of the frames within 8 cm of the lowest twentieth the densest 2 cm are the floor, so that neither flight
-    nor a few low frames (deep squats on a body of other proportions) move it.
+    The lowest body part of each frame (foot joints by their standing heights, others by the flesh around them) is
+    taken as touching. Of the frames within 8 cm of the lowest twentieth the densest 2 cm are the floor, so that neither
+    flight nor a few low frames (deep squats on a body of other proportions) move it.
     """
     joints = motion.joints()
-    clearance = foot_heights(motion).amin(dim=-1)
+    clearance = _foot_heights(joints, motion.skeleton).amin(dim=-1)
     flesh = {name: depth for name, depth in _FLESH.items() if name in motion.skeleton.names}
     if flesh:
         indices = [motion.skeleton.index(name) for name in flesh]
@@ -78,29 +77,16 @@ def floor(motion: Motion) -> float:
 
 
 def contacts(motion: Motion) -> Tensor:
-    """(T, 4) bool: which foot joints rest on the floor (y = 0), by height and speed; single-frame gaps are closed."""
-    feet = motion.joints()[:, foot_indices(motion.skeleton)]
-    heights = feet[..., 1] - standing_heights(motion.skeleton).to(feet)
-    return contacts_of(feet, heights, motion.fps)
-
-
-def contacts_of(feet: Tensor, heights: Tensor, fps: float) -> Tensor:
-    """Contacts from positions of joints.
-
-    Args:
-        feet: (T, K, 3) world positions, metres.
-        heights: (T, K) heights over the standing heights, metres.
-        fps: frames per second.
-
-    Returns:
-        (T, K) bool.
-    """
-    speed = central_difference(feet).norm(dim=-1) * fps
-    resting = (heights < CONTACT_HEIGHT) & (speed < CONTACT_SPEED)
-    around = F.pad(resting.T.float(), (1, 1))
-    closed = resting | ((around[:, :-2] * around[:, 2:]) > 0).T
-    neighbours = F.pad(closed.T.float(), (1, 1))
-    return closed & ((neighbours[:, :-2] + neighbours[:, 2:]) > 0).T
+    """(T, 4) bool: which foot joints rest on the floor (y = 0), being low and slow for two frames or more."""
+    joints = motion.joints()
+    feet = joints[:, foot_indices(motion.skeleton)]
+    speed = central_difference(feet).norm(dim=-1) * motion.fps
+    low = _foot_heights(joints, motion.skeleton) < CONTACT_HEIGHT
+    resting = low & (speed < CONTACT_SPEED)
+    around = F.pad(resting, (0, 0, 1, 1))
+    resting = resting | (around[:-2] & around[2:])
+    around = F.pad(resting, (0, 0, 1, 1))
+    return resting & (around[:-2] | around[2:])
 
 
 def foot_slide(motion: Motion, weights_from: Motion | None = None) -> float:
@@ -141,7 +127,7 @@ def floating(motion: Motion) -> float:
     joints = motion.joints()
     feet = foot_indices(motion.skeleton)
     others = [index for index in range(motion.skeleton.num_joints) if index not in feet]
-    touching = (foot_heights(motion) < TOUCH_HEIGHT_FOOT).any(dim=-1)
+    touching = (_foot_heights(joints, motion.skeleton) < TOUCH_HEIGHT_FOOT).any(dim=-1)
     touching |= (joints[:, others, 1] < TOUCH_HEIGHT_BODY).any(dim=-1)
     acceleration = vertical_acceleration(motion.root[:, 1], MEASURE_FPS)
     flying = (acceleration > FREE_FLIGHT[0]) & (acceleration < FREE_FLIGHT[1])
@@ -175,6 +161,11 @@ def jitter_of(joints: Tensor, fps: float) -> Tensor:
         return joints.new_zeros(joints.shape[:-3])
     third = torch.diff(joints, n=3, dim=-3).norm(dim=-1)
     return third.mean(dim=(-1, -2)) * fps**3 / 100
+
+
+def _foot_heights(joints: Tensor, skeleton: Skeleton) -> Tensor:
+    feet = joints[..., foot_indices(skeleton), 1]
+    return feet - standing_heights(skeleton).to(feet)
 
 
 def central_difference(values: Tensor) -> Tensor:
