@@ -147,6 +147,9 @@ def _mannequin(offsets: tuple[tuple[float, ...], ...], foot_joint_height: float)
     vertices = np.concatenate((half, half[images] * np.array([-1, 1, 1], np.float32)))
     weights = np.concatenate((weights, weights[images][:, mirror_permutation()]))
     tone = np.concatenate((tone, tone[images]))
+    weights *= (
+        weights > np.sort(weights, axis=1)[:, -INFLUENCES - 1, None]
+    )  # equal ones go together
     order = np.argsort(-weights, axis=1, kind="stable")[:, :INFLUENCES]
     kept = np.take_along_axis(weights, order, axis=1)
     bound = Body(

@@ -102,12 +102,17 @@ def _unique(pairs: Indices) -> tuple[Indices, Indices]:
 
 
 def _unambiguous(values: Array) -> Array:
-    """Grid values without cell faces whose diagonals are inside and outside; there the surface would touch itself.
+    """Grid values without places where the surface would touch itself in an edge or a vertex.
 
-    The outside corner nearest to the surface becomes inside until no such face is left.
+    These are cell faces with one diagonal inside and the other outside, and cells of which only two opposite corners
+    are inside, or only two outside. An outside corner there becomes inside, until no such place is left.
     """
     values = values.copy()
     cells = tuple(size - 1 for size in values.shape)
+    corners = [
+        values[tuple(slice(shift, shift + size) for shift, size in zip(corner, cells, strict=True))]
+        for corner in np.ndindex(2, 2, 2)
+    ]  # views; corner k is opposite to corner 7 - k
     found = True
     while found:
         found = False
@@ -120,7 +125,16 @@ def _unambiguous(values: Array) -> Array:
                     out = crossed & (one >= 0)
                     one[out & (one <= other)] = -1e-6
                     other[out & (other < one)] = -1e-6
-            values[0] = values[1]  # mirror images
+        inside = np.sum([corner < 0 for corner in corners], axis=0)
+        for first in range(4):
+            one, other, beside = corners[first], corners[7 - first], corners[first ^ 1]
+            apart = (inside == 6) & (one >= 0) & (other >= 0)
+            together = (inside == 2) & (one < 0) & (other < 0)
+            if apart.any() or together.any():
+                found = True
+                one[apart] = -1e-6
+                beside[together] = -1e-6
+        values[0] = values[1]  # mirror images
     return values
 
 
