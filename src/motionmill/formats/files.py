@@ -27,7 +27,7 @@ KNOWN_SUFFIXES = tuple(WRITERS)
 
 
 def load(path: str | os.PathLike[str], *, fps: float | None = None) -> Motion:
-    """Reads a motion from a file, on the skeleton that the file has.
+    """Reads a motion from a file, on the skeleton that the file has; joints named as SMPL's 22 come in their order.
 
     Args:
         path: `.bvh`, `.glb`, `.npz` (ours or AMASS) or `.npy` (272 features).
@@ -48,11 +48,11 @@ def load(path: str | os.PathLike[str], *, fps: float | None = None) -> Motion:
         case ".bvh":
             from motionmill.formats import bvh
 
-            return bvh.load(path)
+            return _in_smpl_order(bvh.load(path))
         case ".glb":
             from motionmill.formats import glb
 
-            return glb.load(path, fps=fps)
+            return _in_smpl_order(glb.load(path, fps=fps))
         case ".npz":
             from motionmill.formats import npz
 
@@ -139,6 +139,28 @@ def _kind(path: Path) -> str:
     return f"{path.suffix!r} files" if path.suffix else "a file without a suffix"
 
 
+def _in_smpl_order(motion: Motion) -> Motion:
+    """The same motion with SMPL's 22 joints in their usual order (BVH files list them depth first), else unchanged."""
+    from dataclasses import replace
+
+    import torch
+
+    from motionmill.motion.skeleton import SMPL_22_NAMES, SMPL_22_PARENTS, Skeleton, adult_skeleton
+
+    skeleton = motion.skeleton
+    if sorted(skeleton.names) != sorted(SMPL_22_NAMES):
+        return motion
+    order = [skeleton.index(name) for name in SMPL_22_NAMES]
+    parents = tuple(skeleton.parents[joint] for joint in order)
+    if parents != tuple(order[parent] if parent >= 0 else -1 for parent in SMPL_22_PARENTS):
+        return motion
+    offsets = skeleton.offsets[order]
+    ordered = Skeleton(SMPL_22_NAMES, SMPL_22_PARENTS, offsets, skeleton.foot_joint_height)
+    if torch.allclose(offsets.double(), adult_skeleton().offsets, atol=1e-5):
+        ordered = adult_skeleton()  # ours: its soles are known too
+    return replace(motion, rotations=motion.rotations[:, order], skeleton=ordered)
+
+
 def _load_features(path: Path) -> Motion:
     import numpy as np
     import torch
@@ -162,4 +184,5 @@ def _save_features(motion: Motion, path: Path) -> None:
 
     from motionmill.motion import features
 
-    np.save(path, features.from_motion(motion).float().cpu().numpy(), allow_pickle=False)
+    with path.open("wb") as file:
+        np.save(file, features.from_motion(motion).float().cpu().numpy(), allow_pickle=False)
