@@ -98,8 +98,7 @@ def clip_measures(motion: Motion, result: Motion) -> dict[str, float]:
         row["contact_cm_p50"] = float(lowest[resting].median())
         row["contact_cm_p95"] = float(lowest[resting].quantile(0.95))
     row["contact_share"] = float(resting.double().mean())
-    row["slide_mm"] = physics.foot_slide(coarse)
-    row["source_slide_mm"] = source_slide(motion, result)
+    row["slide_mm"], row["source_slide_mm"] = slides(motion, coarse)
     forward = forward_share(coarse)
     if forward is not None:
         row["forward_share"] = forward
@@ -107,15 +106,20 @@ def clip_measures(motion: Motion, result: Motion) -> dict[str, float]:
     return row
 
 
-def source_slide(motion: Motion, result: Motion) -> float:
-    """Foot slide of the source's own ankles and feet, scaled to our size, in the frames in which the result's rest."""
+def slides(motion: Motion, result: Motion) -> tuple[float, float]:
+    """Foot slide of the result (30 fps) and of the source scaled to our size, over the foot joints that both have."""
     rig = recognise(motion.skeleton)
     names = [name for name in physics.FOOT_JOINTS if name in rig.joints]
-    ratio = result.skeleton.leg_length / leg_length(rig, motion.skeleton)
-    feet = motion.resample(30.0).joints()[:, [rig.joints[name] for name in names]] * ratio
     columns = [physics.FOOT_JOINTS.index(name) for name in names]
-    heights = physics.foot_heights(result.resample(30.0))[:, columns]
-    return float(physics.foot_slide_of(feet, heights))
+    heights = physics.foot_heights(result)[:, columns]
+    ours = result.joints()[:, [result.skeleton.index(name) for name in names]]
+    ratio = result.skeleton.leg_length / leg_length(rig, motion.skeleton)
+    theirs = (
+        upright(motion).resample(30.0).joints()[:, [rig.joints[name] for name in names]] * ratio
+    )
+    return float(physics.foot_slide_of(ours, heights)), float(
+        physics.foot_slide_of(theirs, heights)
+    )
 
 
 def forward_share(motion: Motion) -> float | None:

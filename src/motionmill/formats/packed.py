@@ -30,18 +30,26 @@ from motionmill.motion.motion import Motion
 from motionmill.motion.rotations import matrix_from_euler, slerp
 from motionmill.motion.skeleton import Skeleton, local_to_world_rotations
 
-DROPPED = {
-    "snu_wd2_wd2_Take_001": "does not move, and the body lies 96 cm under the floor",
-    "snu_wd2_wd2_Take_002": "does not move",
-    "snu_wd2_wd2_Take_001_af35": "does not move",
-    "ad_jesse_dance": "floats 10 to 50 cm over the floor on which it starts",
-    "ual_Idle": "a T-pose that does not move",
-    "ual_Sit": "a T-pose that does not move",
-    "ual_Walk": "a T-pose that does not move",
-} | {
-    f"cmu_cg_{trial}": "the legs flip for single frames; the same trial is in cmu2 without that"
-    for trial in (*(f"05_{number:02}" for number in range(1, 21)), "14_08")
-}
+_GDQUEST = "walk air_jump_anticipation dash fight_kick idle air_land air_jump fight_idle fight_punch idle_to_fight run"
+DROPPED = (
+    {
+        "snu_wd2_wd2_Take_001": "does not move, and the body lies 96 cm under the floor",
+        "snu_wd2_wd2_Take_002": "does not move",
+        "snu_wd2_wd2_Take_001_af35": "does not move",
+        "ad_jesse_dance": "floats 10 to 50 cm over the floor on which it starts",
+        "ual_Idle": "a T-pose that does not move",
+        "ual_Sit": "a T-pose that does not move",
+        "ual_Walk": "a T-pose that does not move",
+    }
+    | {
+        f"cmu_cg_{trial}": "the legs flip for single frames; the same trial is in cmu2 without that"
+        for trial in (*(f"05_{number:02}" for number in range(1, 21)), "14_08")
+    }
+    | {
+        f"gdq_{name}": "the rest pose is a step of a walk: how far its joints are twisted cannot be told"
+        for name in _GDQUEST.split()
+    }
+)
 """Clips that `read_folder` leaves out, with the reason."""
 
 
