@@ -237,8 +237,8 @@ def _settled(
             matrix[2] += weight
             pull += weight[:, None] * (goal.numpy() - points)[:, joint, axes]
         result[:, joint, axes] = solveh_banded(matrix, pull)
-    length = np.linalg.norm(result, axis=-1, keepdims=True) / _FARTHEST
-    settled = path + torch.from_numpy(result * np.tanh(length) / np.maximum(length, 1e-9)).to(path)
+    far = np.linalg.norm(result, axis=-1, keepdims=True) / _FARTHEST
+    settled = path + torch.from_numpy(result / (1 + far**6) ** (1 / 6)).to(path)
     over = settled[..., 1] - standing
     settled[..., 1] = standing + F.softplus(over * 800) / 800  # nothing below the floor
     return settled
@@ -337,8 +337,8 @@ def _steady(values: Tensor, most: float) -> Tensor:
     ratio = (energy3 / energy2.clamp(min=1e-18)).sqrt()  # (T - 3, G)
     ratio = torch.cat((ratio[:1], ratio, ratio[-1:], ratio[-1:]))[..., None]
     narrow, wide = _low_pass(values, 0.9, steep=True), _low_pass(values, 2.3, steep=True)
-    some = ((ratio - 1.0) / 0.35).clamp(0, 1)
-    much = ((ratio - 1.5) / 0.25).clamp(0, 1)
+    some = ((ratio - 0.9) / 0.3).clamp(0, 1)
+    much = ((ratio - 1.4) / 0.25).clamp(0, 1)
     change = some * (narrow - values) + much * (wide - narrow)
     length = change.norm(dim=-1, keepdim=True).clamp(min=1e-12)
     return values + change * (length.clamp(max=most) / length)

@@ -1,0 +1,182 @@
+"""Clean-up: feet hold still, nothing trembles, and what was good stays as it was."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from motionmill.formats import packed
+from motionmill.motion import cleanup, physics
+from motionmill.motion.motion import Motion
+from motionmill.motion.retarget import retarget
+from motionmill.motion.rotations import matrix_from_axis_angle
+from motionmill.motion.skeleton import Skeleton, adult_skeleton
+
+CLIPS = {
+    "walk": ("bandai", "dataset-2_walk_masculine_019"),
+    "kick": ("bandai", "dataset-1_kick_normal_001"),
+    "salsa": ("cmu_acrnn", "acrnn_salsa_03"),
+    "jump": ("extra", "dm_jump"),
+    "lie": ("game_cc0", "kaykit_Lie_Idle"),
+    "sit": ("game_cc0", "kaykit_Sit_Chair_Idle"),
+    "squat": ("uiprmd", "prmd_m01_s04_e04"),
+}
+
+
+@pytest.fixture(scope="module")
+def real(shared: Path) -> dict[str, Motion]:
+    motions = {}
+    for name, (folder, clip_id) in CLIPS.items():
+        clips = packed.read_folder(shared / "data" / folder)
+        clip = next(clip for clip in clips if clip.id == clip_id)
+        motions[name] = cleanup.to_floor(retarget(clip.motion()).resample(30)[:240])
+    return motions
+
+
+def drifting(motion: Motion, step: float = 0.002) -> Motion:
+    """The root walks at random, `step` metres a frame."""
+    noise = torch.randn(len(motion), 3, generator=torch.Generator().manual_seed(0)).double()
+    return replace(motion, root=motion.root + (noise * step / 3**0.5).cumsum(0))
+
+
+def trembling(motion: Motion) -> Motion:
+    """Joints tremble by about 1 cm."""
+    generator = torch.Generator().manual_seed(0)
+    angles = 0.014 * torch.randn(*motion.rotations.shape[:2], 3, generator=generator).double()
+    return replace(motion, rotations=motion.rotations @ matrix_from_axis_angle(angles))
+
+
+def bends(motion: Motion) -> torch.Tensor:
+    """(T, 2) how far the knees are bent forwards, radians."""
+    joints, world = motion.skeleton.forward_kinematics(motion.rotations, motion.root)
+    thigh, shin = joints[:, [4, 5]] - joints[:, [1, 2]], joints[:, [7, 8]] - joints[:, [4, 5]]
+    across = torch.linalg.cross(thigh, shin)
+    return torch.atan2((across * world[:, [1, 2], :, 0]).sum(-1), (thigh * shin).sum(-1))
+
+
+def deviation(first: Motion, second: Motion) -> torch.Tensor:
+    return 1000 * (first.joints() - second.joints()).norm(dim=-1)
+
+
+def test_strength_zero_is_the_motion_itself(real: dict[str, Motion]) -> None:
+    assert cleanup.clean(real["walk"], strength=0) is real["walk"]
+    full, half = cleanup.clean(real["walk"]), cleanup.clean(real["walk"], strength=0.5)
+    to_half, to_full = deviation(half, real["walk"]).mean(), deviation(full, real["walk"]).mean()
+    assert float(to_half) == pytest.approx(float(to_full) / 2, rel=0.1)
+
+
+@pytest.mark.parametrize("spoil", [drifting, trembling])
+@pytest.mark.parametrize("name", ["walk", "kick", "salsa"])
+def test_spoilt_motion_comes_out_as_good_as_real(
+    real: dict[str, Motion], name: str, spoil: object
+) -> None:
+    clip = real[name]
+    spoilt = spoil(clip)  # type: ignore[operator]
+    cleaned = cleanup.clean(spoilt)
+    slide = physics.foot_slide(clip)
+    assert physics.foot_slide(spoilt, clip) > slide
+    assert physics.foot_slide(cleaned, clip) < 1.05 * slide
+    assert physics.jitter(cleaned) < 1.2 * physics.jitter(clip)
+    assert physics.penetration(cleaned) < 2
+
+
+@pytest.mark.parametrize("name", sorted(CLIPS))
+def test_real_motion_is_not_made_worse(real: dict[str, Motion], name: str) -> None:
+    clip = real[name]
+    cleaned = cleanup.clean(clip)
+    change = deviation(cleaned, clip)
+    assert float(change.mean()) < (
+        35 if name == "squat" else 20
+    )  # its feet sink 3 cm into the floor
+    assert physics.foot_slide(cleaned) < physics.foot_slide(clip) + 0.3
+    assert physics.jitter(cleaned) < 1.2 * physics.jitter(clip) + 0.1
+    assert physics.penetration(cleaned) < max(1.0, physics.penetration(clip))
+    assert physics.floating(cleaned) < physics.floating(clip) + 2
+    turned = cleaned.rotations[:, [3, 6, 9, 12]].mT @ clip.rotations[:, [3, 6, 9, 12]]
+    assert float((turned.diagonal(dim1=-2, dim2=-1).sum(-1)).min()) > 2.9  # the trunk stays
+    assert float(bends(cleaned).min()) > -0.35
+    accelerations = [
+        m.joints()[:, 1:12].diff(n=2, dim=0).norm(dim=-1).max() for m in (cleaned, clip)
+    ]
+    assert accelerations[0] < 1.3 * accelerations[1] + 0.02  # no pops
+
+
+@pytest.mark.parametrize("name", ["walk", "kick", "salsa"])
+def test_held_feet_hold_still(real: dict[str, Motion], name: str) -> None:
+    clip = cleanup.smooth(cleanup.to_floor(drifting(real[name])))
+    feet = clip.joints()[:, [7, 8, 10, 11]]
+    sure = cleanup.resting(feet, physics.foot_heights(clip), clip.fps) == 1
+    assert sure.any()
+    steps = 1000 * cleanup.lock_feet(clip).joints()[:, [7, 8, 10, 11]].diff(dim=0).norm(dim=-1)
+    locked = steps[sure[1:] & sure[:-1]]
+    assert float(locked.mean()) < 0.15
+    assert float(locked.quantile(0.95)) < 0.5
+
+
+def test_bones_keep_their_lengths_and_rotations_stay_rotations(real: dict[str, Motion]) -> None:
+    rotations = cleanup.clean(trembling(real["salsa"])).rotations
+    identity = torch.eye(3, dtype=torch.float64).expand_as(rotations)
+    torch.testing.assert_close(rotations @ rotations.mT, identity, atol=1e-9, rtol=0)
+
+
+def test_knees_bent_backwards_are_straightened(real: dict[str, Motion]) -> None:
+    rotations = real["walk"].rotations.clone()
+    rotations[:, [4, 5]] = matrix_from_axis_angle(torch.tensor([-0.1, 0, 0]).double())
+    backwards = replace(real["walk"], rotations=rotations)
+    assert float(bends(backwards).max()) < 0
+    assert float(bends(cleanup.clean(backwards)).min()) > -0.01
+
+
+def test_flight_stays(real: dict[str, Motion]) -> None:
+    clip = real["jump"]
+    high = physics.foot_heights(clip).amin(dim=1) > 0.1
+    assert high.sum() > 3
+    assert float(deviation(cleanup.clean(clip), clip)[high].mean()) < 15
+
+
+def test_cleaning_twice_changes_little(real: dict[str, Motion]) -> None:
+    once = cleanup.clean(drifting(real["walk"]))
+    assert float(deviation(cleanup.clean(once), once).mean()) < 4
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3, 5, 8, 20])
+def test_short_clips(real: dict[str, Motion], frames: int) -> None:
+    cleaned = cleanup.clean(real["walk"][:frames])
+    assert len(cleaned) == frames
+    assert bool(torch.isfinite(cleaned.joints()).all())
+
+
+def test_the_frame_rate_does_not_matter(real: dict[str, Motion]) -> None:
+    slow = cleanup.clean(real["walk"])
+    fast = cleanup.clean(real["walk"].resample(120)).resample(30)
+    assert float(deviation(slow, fast[: len(slow)]).mean()) < 6
+
+
+def test_precision_is_kept(real: dict[str, Motion]) -> None:
+    single = replace(
+        real["walk"], rotations=real["walk"].rotations.float(), root=real["walk"].root.float()
+    )
+    cleaned = cleanup.clean(single)
+    assert cleaned.rotations.dtype == cleaned.root.dtype == torch.float32
+    assert float(deviation(cleaned, cleanup.clean(real["walk"])).max()) < 1
+
+
+def test_no_noise_no_smoothing() -> None:
+    times = torch.arange(90, dtype=torch.float64) / 30
+    rotations = torch.eye(3, dtype=torch.float64).expand(90, 22, 3, 3).clone()
+    swing = torch.stack((torch.sin(6 * times), 0 * times, 0 * times), dim=-1)
+    rotations[:, 16] = matrix_from_axis_angle(swing)
+    motion = Motion(rotations, torch.zeros(90, 3, dtype=torch.float64))
+    assert float(deviation(cleanup.smooth(motion), motion).max()) < 0.01
+
+
+def test_bad_arguments() -> None:
+    motion = Motion(torch.eye(3).expand(5, 22, 3, 3), torch.zeros(5, 3))
+    with pytest.raises(ValueError, match="from 0 to 1"):
+        cleanup.clean(motion, strength=1.5)
+    legless = Skeleton(("a", "b"), (-1, 0), adult_skeleton().offsets[:2])
+    with pytest.raises(ValueError, match="left_ankle"):
+        cleanup.clean(Motion(torch.eye(3).expand(5, 2, 3, 3), torch.zeros(5, 3), 30, legless))
