@@ -13,5 +13,7 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 def shared() -> Path:
     """The folder `shared` beside the checkout: real motion, captions and official outputs."""
     if not (SHARED / "data").is_dir():
-        pytest.skip(f"{SHARED} is not here: real data and official fixtures are needed for this test")
+        pytest.skip(
+            f"{SHARED} is not here: real data and official fixtures are needed for this test"
+        )
     return SHARED

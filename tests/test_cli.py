@@ -88,7 +88,9 @@ def test_bad_input_is_one_line(
     assert not list(tmp_path.glob("*.glb"))
 
 
-def test_a_broken_bvh_says_where(tmp_path: Path, walk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_broken_bvh_says_where(
+    tmp_path: Path, walk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     lines = walk.read_text(encoding="utf-8").splitlines()
     lines[-3] = " ".join(lines[-3].split()[:-2])
     broken = tmp_path / "broken.bvh"

@@ -1,4 +1,4 @@
-"""Real motion capture through the builder: shards, splits that do not leak, rejects with reasons, resuming, the card."""
+"""Real motion capture through the builder: shards, leak-free splits, rejects with reasons, resuming, the card."""
 
 from __future__ import annotations
 
@@ -44,7 +44,9 @@ def dataset(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_recording_is_a_clip_or_a_reject(dataset: Path, shared: Path, tmp_path: Path) -> None:
     clips = [clip for part in load_clips(dataset).values() for clip in part]
     rejects = read_rejects(dataset)
-    seen = {clip.provenance["recording"] for clip in clips} | {row["id"].split("@")[0] for row in rejects}
+    seen = {clip.provenance["recording"] for clip in clips} | {
+        row["id"].split("@")[0] for row in rejects
+    }
     first = recordings(subset(shared, "game_cc0", 30, tmp_path))
     second = recordings(shared / "data" / "originals" / "bandai")
     assert seen == {recording.id for recording in (*first, *second)}
@@ -61,7 +63,12 @@ def test_licences_travel(shared: Path) -> None:
         name: {recording.commercial for recording in recordings(shared / "data" / name)}
         for name in ("bandai", "game_cc0", "extra", "uiprmd")
     }
-    assert commercial == {"bandai": {False}, "game_cc0": {True}, "extra": {True, False}, "uiprmd": {True}}
+    assert commercial == {
+        "bandai": {False},
+        "game_cc0": {True},
+        "extra": {True, False},
+        "uiprmd": {True},
+    }
 
 
 def test_a_build_goes_on_where_it_stopped(dataset: Path, shared: Path, tmp_path: Path) -> None:
@@ -75,7 +82,9 @@ def test_a_build_goes_on_where_it_stopped(dataset: Path, shared: Path, tmp_path:
     build(inputs, again, CONFIG, progress=lambda done, total: calls.append((done, total)))
     assert calls[0] == (len(others), len(others) + 1)
     assert {path: path.stat().st_mtime_ns for path in others} == before
-    for old, new in zip(read_shard(dataset / "shards" / first.name), read_shard(first), strict=True):
+    for old, new in zip(
+        read_shard(dataset / "shards" / first.name), read_shard(first), strict=True
+    ):
         assert old.captions == new.captions
         assert torch.equal(old.features, new.features)
     with pytest.raises(ValueError, match="other settings"):
@@ -84,7 +93,11 @@ def test_a_build_goes_on_where_it_stopped(dataset: Path, shared: Path, tmp_path:
 
 def test_the_card_adds_up(dataset: Path) -> None:
     text = (dataset / "README.md").read_text(encoding="utf-8")
-    rows = [line.split("|")[2:-1] for line in text.splitlines() if line.startswith(("| game_cc0 ", "| bandai "))][:2]
+    rows = [
+        line.split("|")[2:-1]
+        for line in text.splitlines()
+        if line.startswith(("| game_cc0 ", "| bandai "))
+    ][:2]
     for row in rows:
         numbers = [float(cell) for cell in row]
         assert sum(numbers[:5]) == numbers[5]
@@ -114,17 +127,26 @@ def test_shards_give_back_what_they_got(tmp_path: Path) -> None:
 
 
 def test_groups_never_part() -> None:
-    rows = [SplitRow(f"{group}/{take}", "s", group, None, None) for group in "abcdefghij" for take in range(4)]
+    rows = [
+        SplitRow(f"{group}/{take}", "s", group, None, None)
+        for group in "abcdefghij"
+        for take in range(4)
+    ]
     splits = assign_splits(rows, DataConfig(val_fraction=0.2, test_fraction=0.2))
     assert splits == assign_splits(reversed(rows), DataConfig(val_fraction=0.2, test_fraction=0.2))
     for group in "abcdefghij":
         assert len({splits[f"{group}/{take}"] for take in range(4)}) == 1
-    assert sorted(list(splits.values()).count(name) for name in ("train", "val", "test")) == [8, 8, 24]
+    assert sorted(list(splits.values()).count(name) for name in ("train", "val", "test")) == [
+        8,
+        8,
+        24,
+    ]
 
 
 def test_held_out_pairs_are_held_out_of_every_source() -> None:
     config = DataConfig(
-        held_out_pairs=(HeldOutPair(content="run", style="angry", split="test_pairs"),), train_only=("t",)
+        held_out_pairs=(HeldOutPair(content="run", style="angry", split="test_pairs"),),
+        train_only=("t",),
     )
     rows = [
         SplitRow("1", "s", "g1", "run", "angry"),

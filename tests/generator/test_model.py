@@ -15,7 +15,9 @@ from motionmill.generator.model import Generator, Prefix
 from motionmill.generator.sample import draw, sample
 from motionmill.generator.text import pad_left
 
-SMALL = GeneratorConfig(num_codes=50, num_layers=2, num_heads=2, width=32, text_width=16, max_tokens=20)
+SMALL = GeneratorConfig(
+    num_codes=50, num_layers=2, num_heads=2, width=32, text_width=16, max_tokens=20
+)
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +112,13 @@ def test_official_logits(shared: Path) -> None:
     checkpoint = torch.load(shared / "fixtures" / "ar_tiny_ckpt.pt", weights_only=True)["trans"]
     case = torch.load(shared / "fixtures" / "ar_tiny_io.pt", weights_only=True)
     config = GeneratorConfig(
-        num_codes=512, num_layers=2, num_heads=4, width=128, text_width=96, max_tokens=150, duration_state=False
+        num_codes=512,
+        num_layers=2,
+        num_heads=4,
+        width=128,
+        text_width=96,
+        max_tokens=150,
+        duration_state=False,
     )
     official = Generator(config).eval()
     official.load_state_dict({ours(key): value for key, value in checkpoint.items()})
@@ -122,7 +130,11 @@ def test_official_logits(shared: Path) -> None:
             logits = official(condition, tokens)
         # Their entry k predicts token k + 1 of the packed row; ours begins at the last text state.
         columns = case["logit_cols"] if "logit_cols" in case else torch.arange(513)
-        theirs = case["logits_cols"][row, length - 1 :] if "logits_cols" in case else case["logits"][row, length - 1 :]
+        theirs = (
+            case["logits_cols"][row, length - 1 :]
+            if "logits_cols" in case
+            else case["logits"][row, length - 1 :]
+        )
         assert (logits[0][:, columns] - theirs).abs().max() < 2e-4
 
 

@@ -47,7 +47,9 @@ def random_motion(seed: int, frames: int = 40) -> Motion:
     start = 0.3 * torch.randn(1, 22, 3, generator=draw, dtype=torch.float64)
     walk = 0.02 * torch.randn(frames, 22, 3, generator=draw, dtype=torch.float64)
     rotations = matrix_from_axis_angle(start + walk.cumsum(0))
-    rotations[:, 0] = yaw_matrix(torch.linspace(0, 5, frames, dtype=torch.float64)) @ rotations[:, 0]
+    rotations[:, 0] = (
+        yaw_matrix(torch.linspace(0, 5, frames, dtype=torch.float64)) @ rotations[:, 0]
+    )
     root = 0.02 * torch.randn(frames, 3, generator=draw, dtype=torch.float64).cumsum(0)
     return Motion(rotations, root + torch.tensor([2.0, 0.95, -1.0]))
 
@@ -83,13 +85,17 @@ def test_decoded_headings_never_tilt_the_world() -> None:
     x = features.from_motion(random_motion(8))
     noise = 0.05 * torch.randn(x.shape, generator=torch.Generator().manual_seed(0), dtype=x.dtype)
     x[:, features.HEADING] += noise[:, features.HEADING]
-    up = features.to_motion(x).rotations[:, 0] @ features.from_motion(random_motion(8)).new_tensor([0, 1.0, 0])
+    up = features.to_motion(x).rotations[:, 0] @ features.from_motion(random_motion(8)).new_tensor(
+        [0, 1.0, 0]
+    )
     straight = features.to_motion(features.from_motion(random_motion(8))).rotations[:, 0, :, 1]
     assert (up[:, 1] - straight[:, 1]).abs().max() < 1e-9
 
 
 def test_normalizer_has_one_scale_a_block() -> None:
-    values: Tensor = torch.rand(500, 272, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    values: Tensor = torch.rand(
+        500, 272, generator=torch.Generator().manual_seed(0), dtype=torch.float64
+    )
     normalizer = features.Normalizer.fit(values.mean(0), values.std(0))
     for block in features.BLOCKS:
         assert normalizer.std[block].unique().numel() == 1

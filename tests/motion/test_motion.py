@@ -93,7 +93,10 @@ def test_concatenation_is_seamless() -> None:
 
 def test_a_moved_motion_moves_rigidly() -> None:
     motion = random_motion(7)
-    turn, shift = yaw_matrix(torch.tensor(0.8, dtype=torch.float64)), torch.tensor([1.0, 2.0, 3.0]).double()
+    turn, shift = (
+        yaw_matrix(torch.tensor(0.8, dtype=torch.float64)),
+        torch.tensor([1.0, 2.0, 3.0]).double(),
+    )
     moved = motion.transformed(turn, shift)
     assert (moved.joints() - (motion.joints() @ turn.T + shift)).abs().max() < 1e-9
 

@@ -26,7 +26,9 @@ def test_euler_is_scipys(angles: list[float], order: str) -> None:
 @pytest.mark.parametrize("order", ["XYZ", "ZXY", "ZYX"])
 @pytest.mark.parametrize("middle", [np.pi / 2, -np.pi / 2])
 def test_euler_at_the_gimbal_lock(order: str, middle: float) -> None:
-    matrix = rotations.matrix_from_euler(order, torch.tensor([0.4, middle, -1.1], dtype=torch.float64))
+    matrix = rotations.matrix_from_euler(
+        order, torch.tensor([0.4, middle, -1.1], dtype=torch.float64)
+    )
     back = rotations.matrix_from_euler(order, rotations.matrix_to_euler(order, matrix))
     assert (back - matrix).abs().max() < 1e-7
 
@@ -52,14 +54,20 @@ def test_yaw_turns_forward_to_the_left() -> None:
     forward = torch.tensor([0.0, 0.0, 1.0])
     turned = rotations.yaw_matrix(torch.tensor(np.pi / 2, dtype=torch.float32)) @ forward
     assert torch.allclose(turned, torch.tensor([1.0, 0.0, 0.0]), atol=1e-6)
-    assert rotations.heading(rotations.yaw_matrix(torch.tensor(0.7))) == pytest.approx(0.7, abs=1e-6)
+    assert rotations.heading(rotations.yaw_matrix(torch.tensor(0.7))) == pytest.approx(
+        0.7, abs=1e-6
+    )
 
 
 @given(VECTORS, VECTORS)
 @settings(max_examples=60, deadline=None)
 def test_rotation_between_directions(first: list[float], second: list[float]) -> None:
     start = torch.tensor(first, dtype=torch.float64) + torch.tensor([4.0, 0, 0])
-    for end in (torch.tensor(second, dtype=torch.float64) + torch.tensor([0, 4.0, 0]), -start, start):
+    for end in (
+        torch.tensor(second, dtype=torch.float64) + torch.tensor([0, 4.0, 0]),
+        -start,
+        start,
+    ):
         turned = rotations.rotation_between(start, end) @ start
         assert torch.allclose(turned / turned.norm(), end / end.norm(), atol=1e-6)
 
@@ -67,7 +75,9 @@ def test_rotation_between_directions(first: list[float], second: list[float]) ->
 def test_slerp_goes_half_way() -> None:
     start, end = torch.eye(3), rotations.yaw_matrix(torch.tensor(1.0))
     assert torch.allclose(
-        rotations.slerp(start, end, torch.tensor(0.5)), rotations.yaw_matrix(torch.tensor(0.5)), atol=1e-6
+        rotations.slerp(start, end, torch.tensor(0.5)),
+        rotations.yaw_matrix(torch.tensor(0.5)),
+        atol=1e-6,
     )
 
 

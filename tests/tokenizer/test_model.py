@@ -82,7 +82,11 @@ def test_calibrated_vectors_use_many_codes() -> None:
 
 @pytest.mark.parametrize(
     ("change", "word"),
-    [({"patch_size": 3}, "power of two"), ({"levels": (1,)}, "levels"), ({"kernel_size": 4}, "odd")],
+    [
+        ({"patch_size": 3}, "power of two"),
+        ({"levels": (1,)}, "levels"),
+        ({"kernel_size": 4}, "odd"),
+    ],
 )
 def test_impossible_configs(change: dict[str, object], word: str) -> None:
     with pytest.raises(ValueError, match=word):

@@ -58,7 +58,10 @@ def official_model(shared: Path, variant: str, config: TokenizerConfig) -> Token
     file = shared / "fixtures" / f"tokenizer_small_{variant}_ckpt.pt"
     state = torch.load(file, weights_only=True)["net"]
     patcher, causal = variant != "no_patcher", variant == "causal"
-    named = {ours(key, patcher=patcher, causal=causal, stages=config.num_downsamples): value for key, value in state.items()}
+    named = {
+        ours(key, patcher=patcher, causal=causal, stages=config.num_downsamples): value
+        for key, value in state.items()
+    }
     named.pop(None, None)
     model = Tokenizer(config)
     model.load_state_dict({str(key): value for key, value in named.items()})
@@ -70,7 +73,13 @@ def recorded(shared: Path) -> Any:
     return torch.load(shared / "fixtures" / "tokenizer_small_io.pt", weights_only=True)
 
 
-SMALL = {"width": 64, "code_width": 32, "levels": (8, 8, 8, 5, 5, 5), "num_downsamples": 1, "depth": 3}
+SMALL = {
+    "width": 64,
+    "code_width": 32,
+    "levels": (8, 8, 8, 5, 5, 5),
+    "num_downsamples": 1,
+    "depth": 3,
+}
 VARIANTS: dict[str, dict[str, Any]] = {
     "official_like": {},
     "causal": {"causal_encoder": True},
@@ -95,7 +104,9 @@ def test_parity(shared: Path, recorded: Any, variant: str) -> None:
         assert torch.equal(model.encode(x).int(), case["indices"].reshape(len(x), -1).int())
         made = model(x)
         assert (made.features - case["recon"]).abs().max() < 1e-4
-        assert (model.decode(case["indices"][:1].reshape(1, -1)) - case["forward_decoder"]).abs().max() < 1e-4
+        assert (
+            model.decode(case["indices"][:1].reshape(1, -1)) - case["forward_decoder"]
+        ).abs().max() < 1e-4
 
 
 def test_fsq(shared: Path) -> None:
@@ -114,7 +125,9 @@ def test_fsq(shared: Path) -> None:
         safe = (case["margin"] > 1e-5).reshape(len(z), -1).all(-1)
         codes = quantizer(z)
         assert torch.equal(codes[safe], case["codes"][safe])
-        assert torch.equal(quantizer.codes_to_indices(codes)[safe].int(), case["indices"][safe].int())
+        assert torch.equal(
+            quantizer.codes_to_indices(codes)[safe].int(), case["indices"][safe].int()
+        )
         some = case["some_idx"]
         assert torch.equal(quantizer.indices_to_codes(some), case["some_codes"])
         everything = quantizer.indices_to_codes(torch.arange(quantizer.num_codes)).contiguous()

@@ -1,4 +1,4 @@
-"""Training: a run that is killed goes on as if it had not been, schedules end where they should, weights are checked."""
+"""Training: a killed run goes on as if it had not been, schedules end where they should, weights are checked."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ class Sum:
     """Learns to add four numbers, with dropout, so that the random state matters."""
 
     def __init__(self, seconds_a_step: float = 0.0) -> None:
-        self.model: nn.Module = nn.Sequential(nn.Linear(4, 16), nn.Dropout(0.3), nn.ReLU(), nn.Linear(16, 1))
+        self.model: nn.Module = nn.Sequential(
+            nn.Linear(4, 16), nn.Dropout(0.3), nn.ReLU(), nn.Linear(16, 1)
+        )
         draw = torch.Generator().manual_seed(0)
         for parameter in self.model.parameters():
             parameter.data = 0.3 * torch.randn(parameter.shape, generator=draw)
@@ -73,7 +75,10 @@ def test_a_killed_run_goes_on_exactly(tmp_path: Path) -> None:
     resumed = train(Sum(), CONFIG, tmp_path / "killed")
     for first, second in zip(whole.parameters(), resumed.parameters(), strict=True):
         assert torch.equal(first, second)
-    rows = [json.loads(line) for line in (tmp_path / "killed" / "metrics.jsonl").read_text().splitlines()]
+    rows = [
+        json.loads(line)
+        for line in (tmp_path / "killed" / "metrics.jsonl").read_text().splitlines()
+    ]
     assert rows[-1]["step"] == CONFIG.steps
     assert "held_out/weight" in rows[-1]
 

@@ -68,6 +68,8 @@ def _packed(clip: packed.PackedClip, source: str) -> Recording:
     labels = {**clip.manifest, "captions": list(clip.captions)}
     if trial := labels.get("cmu_trial"):
         group = f"cmu-trial/{trial}"  # the same trial lies in several folders
+    elif "/sie/" in str(labels.get("path", "")):
+        group = f"{source}/sie"  # its takes come in pairs that are copies or mirror images
     elif subject := labels.get("subject"):
         group = f"{source}/subject-{subject}"
     else:

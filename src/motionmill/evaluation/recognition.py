@@ -8,6 +8,7 @@ those clips test it.
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,13 @@ from motionmill.motion.features import Normalizer
 from motionmill.tokenizer.train import fit_normalizer
 from motionmill.training.config import TrainingConfig
 from motionmill.training.loop import train
-from motionmill.training.weights import load_config, load_into, load_tensors, save_tensors, save_weights
+from motionmill.training.weights import (
+    load_config,
+    load_into,
+    load_tensors,
+    save_tensors,
+    save_weights,
+)
 
 _LABELLED_SOURCE = "bandai"
 _UNSEEN_SHARE = 0.25  # of the held-out pairs' real clips: kept from the judge, to test it
@@ -57,7 +64,7 @@ class Judge(nn.Module):
         widths = [feature.NUM_FEATURES, config.width, config.width, config.width]
         self.convolutions = nn.ModuleList(
             nn.Conv1d(inputs, outputs, 5, stride=2, padding=2)
-            for inputs, outputs in zip(widths, widths[1:], strict=False)
+            for inputs, outputs in itertools.pairwise(widths)
         )
         self.dropout = nn.Dropout(config.dropout)
         self.content = nn.Linear(3 * config.width, len(config.contents))
@@ -92,7 +99,9 @@ class TrainedJudge:
         for start in range(0, len(motions), 64):
             features, mask = pad(motions[start : start + 64])
             contents, styles = self.model(self.normalizer.normalize(features), mask)
-            for content, style in zip(contents.argmax(-1).tolist(), styles.argmax(-1).tolist(), strict=True):
+            for content, style in zip(
+                contents.argmax(-1).tolist(), styles.argmax(-1).tolist(), strict=True
+            ):
                 verdicts.append(Verdict(config.contents[content], config.styles[style]))
         return verdicts
 
@@ -139,9 +148,7 @@ def judged_clips(data: Path) -> JudgedClips:
     pairs = [*labelled["val_pairs"], *labelled["test_pairs"]]
     unseen = [clip for clip in pairs if _fraction(clip.group) < _UNSEEN_SHARE]
     seen = [clip for clip in pairs if _fraction(clip.group) >= _UNSEEN_SHARE]
-    return JudgedClips(
-        [*labelled["train"], *seen], [*labelled["val"], *labelled["test"]], unseen
-    )
+    return JudgedClips([*labelled["train"], *seen], [*labelled["val"], *labelled["test"]], unseen)
 
 
 def truth(clip: Clip) -> Verdict:
@@ -184,7 +191,9 @@ def pad(motions: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
 class _JudgeTask:
     """Cross entropy of both heads, with mirrors, trims and noise, classes drawn evenly by the root of their size."""
 
-    def __init__(self, config: JudgeConfig, clips: JudgedClips, normalizer: Normalizer, seed: int) -> None:
+    def __init__(
+        self, config: JudgeConfig, clips: JudgedClips, normalizer: Normalizer, seed: int
+    ) -> None:
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             self.model: nn.Module = Judge(config)
@@ -201,7 +210,9 @@ class _JudgeTask:
             yield self._batch(cursor)
             cursor += 1
 
-    def loss(self, batch: tuple[Tensor, Tensor, Tensor, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(
+        self, batch: tuple[Tensor, Tensor, Tensor, Tensor]
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         features, mask, contents, styles = batch
         made_content, made_style = self.model(features, mask)
         loss = F.cross_entropy(made_content.float(), contents, label_smoothing=0.05)
@@ -213,7 +224,9 @@ class _JudgeTask:
         judge = TrainedJudge(model, self.normalizer)
         result = {}
         for name, clips in (("takes", self.clips.takes), ("pairs", self.clips.pairs)):
-            found = accuracy(judge([clip.features for clip in clips]), [truth(clip) for clip in clips])
+            found = accuracy(
+                judge([clip.features for clip in clips]), [truth(clip) for clip in clips]
+            )
             result.update({f"{name}_{key}": value for key, value in found.items()})
         return result
 
