@@ -33,6 +33,7 @@ def main() -> None:
     arguments = parser.parse_args()
     pipeline = TextToMotion.from_pretrained(arguments.model)
 
+    motion = pipeline(PROMPT, seconds=4)
     with tempfile.TemporaryDirectory() as folder:
         cases: dict[str, Callable[[], object]] = {
             "motionmill --help": lambda: command("--help"),

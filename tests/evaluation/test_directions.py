@@ -36,7 +36,7 @@ SWAPPED = {
     for side in ("left", "right")
     for take in ("006", "007")
 }
-KICKS = {"dm_kick", "mass_kick", "snu_wd2_wd2_1_kick", "snu_wd2_wd2_n_kick", "gdq_fight_kick"}
+KICKS = {"dm_kick", "mass_kick", "snu_wd2_wd2_1_kick", "snu_wd2_wd2_n_kick"}
 
 
 @pytest.fixture(scope="module")
