@@ -109,38 +109,46 @@ class Mesh:
         return np.clip(self.colours * light + rim + shine, 0, 1).astype(np.float32)
 
 
-def rasterize(
-    pixels: Array, depths: Array, triangles: Indices, colours: Array, size: tuple[int, int]
-) -> tuple[Array, npt.NDArray[np.bool_]]:
-    """Triangles -> an image: the nearest on top, each in the mean colour of its corners; back faces are left out.
+def paint(
+    image: Array, pixels: Array, depths: Array, mesh: tuple[Indices, Array], detail: int = 2
+) -> None:
+    """Draws triangles into an image, the nearest on top, with smooth edges; back faces are left out.
 
-    One colour a triangle is enough for a fine mesh of which the pixels are averaged afterwards, and three times as
-    fast as colours that change inside it.
+    Each triangle has the mean colour of its corners: enough for a fine mesh whose pixels are averaged afterwards, and
+    three times as fast as colours that change inside it.
 
     Args:
+        image: (H, W, 3), changed in place.
         pixels: (V, 2) pixel positions.
         depths: (V,) distances from the camera.
-        triangles: (F, 3) vertex indices, counter-clockwise from outside.
-        colours: (V, 3).
-        size: width and height.
-
-    Returns:
-        (H, W, 3) colours, zero where nothing is, and (H, W) whether something is there.
+        mesh: triangles (F, 3), counter-clockwise from outside, and colours (V, 3).
+        detail: samples each way in a pixel.
     """
-    width, height = size
-    corners = pixels[triangles]
+    low = np.floor(pixels.min(axis=0)).clip(0, image.shape[1::-1]).astype(int)
+    high = (np.ceil(pixels.max(axis=0)) + 1).clip(0, image.shape[1::-1]).astype(int)
+    across, down = high - low
+    if not across or not down:
+        return
+    triangles, colours = mesh
+    fine = ((pixels - low.astype(np.float32)) * detail - 0.5).astype(np.float32)
+    corners = fine[triangles]
     first, second = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
     area = first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]
     front = np.flatnonzero(area < -1e-6)  # counter-clockwise from outside is clockwise with y down
     front = front[np.argsort(-depths[triangles[front]].sum(axis=1))]
-    triangle, pixel = _inside(corners[front], width, height)
-    nearest = np.full(height * width, len(front), np.int32)
-    nearest[pixel] = triangle  # of several assignments to one pixel the last, the nearest, stays
+    triangle, place = _inside(corners[front], across * detail, down * detail)
+    nearest = np.full((down, detail, across, detail), len(front), np.int32)
+    nearest.reshape(-1)[place] = triangle  # of several at one place the last, the nearest, stays
+
     corner = triangles[front]
-    palette = np.zeros((len(front) + 1, 3), np.float32)
-    palette[:-1] = (colours[corner[:, 0]] + colours[corner[:, 1]] + colours[corner[:, 2]]) / 3
-    image = palette[nearest].reshape(height, width, 3)
-    return image, (nearest < len(front)).reshape(height, width)
+    palette = np.zeros((len(front) + 1, 4), np.float32)  # colour and cover
+    palette[:-1, :3] = (colours[corner[:, 0]] + colours[corner[:, 1]] + colours[corner[:, 2]]) / 3
+    palette[:-1, 3] = 1
+    samples = np.moveaxis(nearest, 1, 2)
+    rows, columns = np.nonzero(samples.min(axis=(2, 3)) < len(front))
+    drawn = palette[samples[rows, columns].reshape(len(rows), -1)].mean(axis=1)
+    part = image[low[1] : high[1], low[0] : high[0]]
+    part[rows, columns] = part[rows, columns] * (1 - drawn[:, 3:]) + drawn[:, :3]
 
 
 def _inside(corners: Array, width: int, height: int) -> tuple[Counts, Counts]:

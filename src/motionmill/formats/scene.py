@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from motionmill.formats.figure import LEFT_COLOUR, RIGHT_COLOUR, Figure, figure
-from motionmill.formats.raster import Array, Camera, look, rasterize
+from motionmill.formats.raster import Array, Camera, look, paint
 from motionmill.motion.motion import Motion
 from motionmill.motion.rotations import heading
 
@@ -24,6 +24,7 @@ _PATH = (0.30, 0.34, 0.40)
 _AZIMUTH, _ELEVATION, _FIELD = np.radians(32.0), np.radians(15.0), np.radians(30.0)
 _MARGIN = 0.16  # of flesh around the joints that must stay in the picture, metres
 _LINE_WIDTH = 0.016
+_SHADOW_TINT = np.array([1.0, 0.97, 0.92], np.float32)
 _SHADOW_CELL, _SHADOW_CELLS = 0.025, 112
 
 
@@ -85,7 +86,9 @@ class Scene:
         camera = self._camera.moved(self._targets[index])
         image = self._ground_image(index, camera).copy()
         self._floor.shade(image, self._targets[index], _shadow(vertices, self._slant))
-        self._draw_figure(image, vertices, camera)
+        mesh = self._figure.mesh
+        lit = mesh.triangles, 255 * mesh.shade(vertices, camera)
+        paint(image, *camera.project(vertices), lit, self._detail)
         return image.clip(0, 255, out=image).astype(np.uint8)
 
     def _ground_image(self, index: int, camera: Camera) -> Array:
@@ -125,27 +128,6 @@ class Scene:
             strength = cover[places][:, None] * np.float32(opacity / 255)
             flat = image.reshape(-1, 3)
             flat[places] += strength * (255 * np.array(colour, np.float32) - flat[places])
-
-    def _draw_figure(self, image: Array, vertices: Array, camera: Camera) -> None:
-        detail = self._detail
-        pixels, depths = camera.scaled(detail).project(vertices)
-        pixels -= (detail - 1) / 2  # pixel centres
-        low = np.maximum(np.floor(pixels.min(0) / detail), 0).astype(int)
-        high = np.minimum(np.ceil(pixels.max(0) / detail) + 1, self.size).astype(int)
-        if (high <= low).any():
-            return
-        width, height = (high - low) * detail
-        colours = self._figure.mesh.shade(vertices, camera)
-        drawn, there = rasterize(
-            (pixels - low * detail).astype(np.float32),
-            depths,
-            self._figure.mesh.triangles,
-            colours,
-            (width, height),
-        )
-        part = image[low[1] : high[1], low[0] : high[0]]
-        part *= 1 - _average(there.astype(np.float32), detail)[..., None]
-        part += _average(drawn, detail, 255.0)
 
 
 def footprints(motion: Motion) -> list[Footprint]:
@@ -224,7 +206,7 @@ class _Floor:
         pixels = self._camera.moved(shift).project(outline)[0]
         left, top = np.floor(pixels.min(0)).clip(0, self._camera.size).astype(int)
         right, bottom = np.ceil(pixels.max(0)).clip(0, self._camera.size).astype(int)
-        part = np.s_[top:bottom, left:right]
+        part = np.s_[top:bottom:2, left:right:2]  # a shadow is soft: every second pixel will do
         u = (self._x[part] + (shift[0] - corner[0])) * np.float32(1 / _SHADOW_CELL) - 0.5
         v = (self._z[part] + (shift[2] - corner[1])) * np.float32(1 / _SHADOW_CELL) - 0.5
         last = _SHADOW_CELLS - 2
@@ -234,7 +216,8 @@ class _Floor:
         near = flat[cell] * (1 - v) + flat[cell + 1] * v
         far = flat[cell + _SHADOW_CELLS] * (1 - v) + flat[cell + _SHADOW_CELLS + 1] * v
         amount = (near * (1 - u) + far * u) * self._fade[part]
-        image[part] *= 1 - amount[..., None] * np.array([1.0, 0.97, 0.92], np.float32)
+        amount = amount.repeat(2, axis=0).repeat(2, axis=1)[: bottom - top, : right - left]
+        image[top:bottom, left:right] *= 1 - amount[..., None] * _SHADOW_TINT
 
 
 def _line_cover(place: Array) -> tuple[Array, Array, Array]:
@@ -319,16 +302,6 @@ def _sole(ankle: Array, toe: Array) -> Array:
     front = ball + 0.047 * (np.cos(turn) * ahead + np.sin(turn) * side)
     back = heel - 0.034 * (np.cos(turn) * ahead + np.sin(turn) * side)
     return np.concatenate((front, back)).astype(np.float32)
-
-
-def _average(image: Array, detail: int, scale: float = 1.0) -> Array:
-    """(H, W, ...) -> (H / detail, W / detail, ...): the mean of each block, times `scale`."""
-    parts = [image[i::detail, j::detail] for i in range(detail) for j in range(detail)]
-    total = parts[0].copy()
-    for part in parts[1:]:
-        total += part
-    total *= np.float32(scale / len(parts))
-    return total
 
 
 def _thin(path: Array) -> npt.NDArray[np.int64]:
