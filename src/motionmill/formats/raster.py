@@ -5,6 +5,7 @@ Shapes: V vertices, F triangles, H image rows, W image columns. World: Y up, met
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -144,9 +145,9 @@ def paint(
     palette = np.zeros((len(front) + 1, 4), np.float32)  # colour and cover
     palette[:-1, :3] = (colours[corner[:, 0]] + colours[corner[:, 1]] + colours[corner[:, 2]]) / 3
     palette[:-1, 3] = 1
-    samples = np.moveaxis(nearest, 1, 2)
-    rows, columns = np.nonzero(samples.min(axis=(2, 3)) < len(front))
-    drawn = palette[samples[rows, columns].reshape(len(rows), -1)].mean(axis=1)
+    samples = [nearest[:, i, :, j] for i in range(detail) for j in range(detail)]
+    rows, columns = np.nonzero(functools.reduce(np.minimum, samples) < len(front))
+    drawn = sum(palette[sample[rows, columns]] for sample in samples) / np.float32(len(samples))
     part = image[low[1] : high[1], low[0] : high[0]]
     part[rows, columns] = part[rows, columns] * (1 - drawn[:, 3:]) + drawn[:, :3]
 
