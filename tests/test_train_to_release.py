@@ -27,7 +27,16 @@ def test_from_motion_capture_to_a_model(
     assert main([*words, "--model.width", "32", "--model.code-width", "32"]) == 0
     assert (tokenizer / "report.json").is_file()
 
-    words = ["train", "generator", "--data", str(data), "--tokenizer", str(tokenizer), "-o", str(run)]
+    words = [
+        "train",
+        "generator",
+        "--data",
+        str(data),
+        "--tokenizer",
+        str(tokenizer),
+        "-o",
+        str(run),
+    ]
     words += [*SMALL, "--model.width", "32", "--model.num-layers", "1"]
     assert main(words) == 0
     assert [step for step, _ in list_checkpoints(run)][-1] == 4
@@ -36,7 +45,12 @@ def test_from_motion_capture_to_a_model(
     release = tmp_path / "release"
     card = tmp_path / "card.md"
     card.write_text("# mine\n\nMade in a test.\n", encoding="utf-8")
-    assert main(["train", "export", str(run), "-o", str(release), "--card", str(card), "--name", "mine"]) == 0
+    assert (
+        main(
+            ["train", "export", str(run), "-o", str(release), "--card", str(card), "--name", "mine"]
+        )
+        == 0
+    )
     assert load_release(release).config.name == "mine"
     text = (release / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert text.startswith("# mine")

@@ -46,8 +46,18 @@ def test_save_and_load(tmp_path: Path) -> None:
 
 
 def test_accuracy() -> None:
-    real = [Verdict("run", "tired"), Verdict("walk", "tired"), Verdict("run", "normal"), Verdict("run", "active")]
-    made = [Verdict("run", "tired"), Verdict("run", "tired"), Verdict("run", "active"), Verdict("walk", "tired")]
+    real = [
+        Verdict("run", "tired"),
+        Verdict("walk", "tired"),
+        Verdict("run", "normal"),
+        Verdict("run", "active"),
+    ]
+    made = [
+        Verdict("run", "tired"),
+        Verdict("run", "tired"),
+        Verdict("run", "active"),
+        Verdict("walk", "tired"),
+    ]
     assert accuracy(made, real) == {"content": 0.5, "style": 0.5, "both": 0.25, "count": 4.0}
 
 
@@ -73,7 +83,9 @@ def dataset(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "dataset"
 
 
-def test_it_learns_from_real_clips_and_never_sees_held_out_takes(dataset: Path, tmp_path: Path) -> None:
+def test_it_learns_from_real_clips_and_never_sees_held_out_takes(
+    dataset: Path, tmp_path: Path
+) -> None:
     clips = judged_clips(dataset)
     groups = [{clip.group for clip in part} for part in clips]
     assert clips.takes
@@ -81,5 +93,7 @@ def test_it_learns_from_real_clips_and_never_sees_held_out_takes(dataset: Path, 
     assert not groups[0] & groups[2]
     training = TrainingConfig(steps=40, learning_rate=3e-3, warmup_steps=5, precision="fp32")
     trained = train_judge(dataset, tmp_path, training)
-    found = accuracy(trained([clip.features for clip in clips.train]), [truth(clip) for clip in clips.train])
+    found = accuracy(
+        trained([clip.features for clip in clips.train]), [truth(clip) for clip in clips.train]
+    )
     assert found["content"] > 0.8

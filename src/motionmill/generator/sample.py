@@ -24,7 +24,7 @@ def sample(
     seeds: Sequence[int],
     *,
     unconditional: Prefix | None = None,
-    min_tokens: int = 2,
+    min_tokens: int = 5,
 ) -> list[Tensor]:
     """Draw one motion a row.
 
