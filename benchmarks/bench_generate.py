@@ -55,9 +55,7 @@ def main() -> None:
             ),
             "Python, warm, 4 s of motion": lambda: pipeline(PROMPT, seconds=4),
             "Python, warm, 4 s, without clean-up": lambda: pipeline(PROMPT, seconds=4, cleanup=0),
-            "save .glb": lambda motion=pipeline(PROMPT, seconds=4): motionmill.save(
-                motion, f"{folder}/y.glb"
-            ),
+            "save .glb": lambda: motionmill.save(motion, f"{folder}/y.glb"),
         }
         seconds = {name: times(case, arguments.repeats) for name, case in cases.items()}
     result = {
