@@ -65,6 +65,8 @@ def test_generate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (["generate", "walk", "-o", "x.glb", "--model", "nonsense"], "mini"),
         (["generate", "walk", "-o", "x.glb", "--temperature", "-1"], "temperature"),
         (["generate", "walk", "-o", "x.glb", "--cleanup", "7"], "cleanup"),
+        (["generate", "walk", "-o", "x.glb", "--device", "abacus"], "expected cpu"),
+        (["generate", "walk", "-o", "x.glb", "--device", "cuda:99"], "not on this machine"),
         (["inspect", "missing.bvh"], "missing.bvh"),
         (["train", "tokenizer", "--recipe", "nonsense", "--data", "x", "-o", "y"], "nonsense"),
         (["train", "tokenizer", "--data", "x", "-o", "y"], "not a data set"),

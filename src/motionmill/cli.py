@@ -152,9 +152,10 @@ def train_tokenizer(
     """
     from motionmill.tokenizer import train
     from motionmill.tokenizer.config import TokenizerRunConfig
+    from motionmill.training.device import choose_device
 
     assert isinstance(config, TokenizerRunConfig)
-    run = train.train_tokenizer(config, data, output, device=_device(device))
+    run = train.train_tokenizer(config, data, output, device=choose_device(device))
     print(f"{run / 'report.json'}")
 
 
@@ -178,9 +179,10 @@ def train_generator(
     """
     from motionmill.generator import train
     from motionmill.generator.config import GeneratorRunConfig
+    from motionmill.training.device import choose_device
 
     assert isinstance(config, GeneratorRunConfig)
-    run = train.train_generator(config, data, tokenizer, output, device=_device(device))
+    run = train.train_generator(config, data, tokenizer, output, device=choose_device(device))
     print(f"{run / 'generator'}")
 
 
@@ -270,7 +272,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if debug:
             raise
-        bad_input = isinstance(error, ValueError | OSError | ModuleNotFoundError)
+        bad_input = isinstance(error, ValueError | OSError | ImportError)
         name = "" if bad_input else f"{type(error).__name__}: "
         print(f"motionmill: {name}{_one_line(error)}", file=sys.stderr)
         return 2 if bad_input else 1
@@ -333,12 +335,6 @@ def _overview() -> str:
     lines += [f"  {name:<{width}}{command.purpose}" for name, command in _COMMANDS.items()]
     lines += ["", "motionmill COMMAND --help shows its options; --debug anywhere shows tracebacks."]
     return "\n".join(lines)
-
-
-def _device(name: str | None) -> Any:
-    import torch
-
-    return torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
 
 
 def _one_line(error: BaseException) -> str:

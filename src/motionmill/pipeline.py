@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -19,6 +18,7 @@ from motionmill.generator.text import MiniLM, TextEncoder, pad_left
 from motionmill.motion.cleanup import clean
 from motionmill.motion.features import to_motion
 from motionmill.motion.motion import Motion
+from motionmill.training.device import choose_device
 
 logger = logging.getLogger(__name__)
 
@@ -48,10 +48,9 @@ class TextToMotion:
 
         Raises:
             FileNotFoundError: no such model.
-            ValueError: a file of it is damaged.
+            ValueError: a file of it is damaged, or no such device.
         """
-        device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        return cls(load_release(model, device=device), MiniLM())
+        return cls(load_release(model, device=choose_device(device)), MiniLM())
 
     @property
     def device(self) -> torch.device:
@@ -132,7 +131,7 @@ class TextToMotion:
         """Prompts -> (N,) tokens each; a duration is a number of tokens, 0 where the motion ends by itself."""
         sampling = sampling or self.release.config.sampling
         prefix = self._prefix(prompts, durations)
-        nothing = replace(self._prefix([""] * len(prompts), durations))
+        nothing = self._prefix([""] * len(prompts), durations)
         return sample(self.release.generator, prefix, sampling, seeds, unconditional=nothing)
 
     def decode(self, tokens: Tensor, *, name: str = "", cleanup: float = 1.0) -> Motion:

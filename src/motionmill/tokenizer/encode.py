@@ -59,7 +59,7 @@ class MotionCodec:
 
     def decode(self, tokens: Tensor) -> Tensor:
         """(N,) tokens -> (N * frames_per_token, 272) features, float64."""
-        return self.normalizer.denormalize(self.tokenizer.decode(tokens.unsqueeze(0)))[0]
+        return self.normalizer.denormalize(self.tokenizer.decode(tokens.unsqueeze(0)).cpu())[0]
 
     def encode_all(self, clips: Sequence[Tensor]) -> Iterator[Tensor]:
         """The tokens of many clips of (T, 272), clips of equal length in one batch."""
