@@ -5,6 +5,7 @@ Shapes: T frames, V vertices, F triangles. World: Y up, metres. Left limbs are w
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -18,6 +19,9 @@ LEFT_COLOUR = (0.93, 0.52, 0.36)
 RIGHT_COLOUR = (0.36, 0.56, 0.86)
 BODY_COLOUR = (0.80, 0.79, 0.78)
 _LIMB_TINT = 0.55
+_LIMBS = re.compile(
+    "hip|femur|leg|thigh|knee|tibia|shin|ankle|foot|feet|toe|arm|humerus|shoulder|elbow|radius|wrist|hand|finger|thumb"
+)
 
 # Half thickness of the bone that ends in each joint, metres, at its start and its end.
 _THICKNESS = {
@@ -69,10 +73,14 @@ def capsules(motion: Motion) -> Figure:
     directions, along, triangles = _capsule()
     radii = np.array([_radii(skeleton, joint) for joint in bones], np.float32)
     parents = [skeleton.parents[joint] for joint in bones]
+    heads = [row for row, joint in enumerate(bones) if skeleton.names[joint].lower() == "head"]
+    radii = np.concatenate((radii, np.full((len(heads), 2), 0.085, np.float32)))
 
     def pose(part: Motion) -> Array:
         joints = part.joints().float().numpy()
         start, end = joints[:, parents], joints[:, bones]
+        crown = end[:, heads] + 0.7 * (end - start)[:, heads]
+        start, end = np.concatenate((start, end[:, heads]), 1), np.concatenate((end, crown), 1)
         axis = end - start
         axis /= np.maximum(np.linalg.norm(axis, axis=-1, keepdims=True), 1e-9)
         side = np.cross(axis, np.where(np.abs(axis[..., :1]) < 0.8, [1.0, 0, 0], [0, 0, 1.0]))
@@ -84,8 +92,9 @@ def capsules(motion: Motion) -> Figure:
         return (centre + shape).reshape(len(part), -1, 3).astype(np.float32)
 
     count = len(directions)
-    faces = np.concatenate([triangles + index * count for index in range(len(bones))])
-    colours = np.repeat([_colour(skeleton.names[joint]) for joint in bones], count, axis=0)
+    faces = np.concatenate([triangles + index * count for index in range(len(radii))])
+    names = [skeleton.names[joint] for joint in bones] + ["head"] * len(heads)
+    colours = np.repeat([_colour(name) for name in names], count, axis=0)
     return Figure(Mesh(faces, colours.astype(np.float32)), pose, motion)
 
 
@@ -107,16 +116,18 @@ def _mannequin(motion: Motion) -> Figure:
 
 def _colour(name: str) -> Array:
     """Base colour of a joint: limbs are tinted by their side, the trunk is not."""
-    lower = name.lower()
-    limb = any(part in lower for part in ("knee", "ankle", "foot", "elbow", "wrist", "hip", "toe"))
-    limb |= any(part in lower for part in ("leg", "arm", "hand", "shoulder"))
-    left = "left" in lower or lower.endswith(("_l", ".l")) or lower.startswith("l")
-    right = "right" in lower or lower.endswith(("_r", ".r")) or lower.startswith("r")
     body = np.array(BODY_COLOUR, np.float32)
-    if not limb or left == right:
+    side = _side(name.lower())
+    if side is None or not _LIMBS.search(name.lower()):
         return body
-    side = np.array(LEFT_COLOUR if left else RIGHT_COLOUR, np.float32)
-    return body + (side - body) * np.float32(_LIMB_TINT)
+    tint = np.array(LEFT_COLOUR if side == "l" else RIGHT_COLOUR, np.float32)
+    return body + (tint - body) * np.float32(_LIMB_TINT)
+
+
+def _side(name: str) -> str | None:
+    """ "l", "r" or None: left_knee, LeftLeg, lfemur, L_Knee, UpperArm_L."""
+    found = re.search(r"(left|right)|[_.]([lr])$|^([lr])(?:_|(?=" + _LIMBS.pattern + "))", name)
+    return next(part for part in found.groups() if part)[0] if found else None
 
 
 def _radii(skeleton: Skeleton, joint: int) -> tuple[float, float]:

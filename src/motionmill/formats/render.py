@@ -158,15 +158,28 @@ def _save_gif(motion: Motion, path: Path, caption: str, size: tuple[int, int]) -
     if motion.fps > GIF_FPS:
         motion = motion.resample(GIF_FPS)
     pictures = [Image.fromarray(picture) for picture in frames(motion, caption=caption, size=size)]
-    samples = pictures[:: max(1, len(pictures) // 6)]
-    mosaic = Image.new("RGB", (size[0], size[1] * len(samples)))
-    for index, sample in enumerate(samples):
-        mosaic.paste(sample, (0, index * size[1]))
-    palette = mosaic.reduce(2).quantize(96)
+    palette = _palette(pictures[:: max(1, len(pictures) // 6)])
     small = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
     ends = [round(100 * (index + 1) / motion.fps) for index in range(len(small))]  # hundredths
     durations = [10 * (end - start) for start, end in zip([0, *ends], ends, strict=False)]
     small[0].save(path, "GIF", save_all=True, append_images=small[1:], duration=durations, loop=0)
+
+
+def _palette(pictures: Sequence[Image.Image]) -> Image.Image:
+    """256 colours for all pictures, most of them for the figure, though the floor covers far more pixels."""
+    from PIL import Image
+
+    pixels = np.concatenate([np.asarray(picture)[::2, ::2].reshape(-1, 3) for picture in pictures])
+    vivid = (np.ptp(pixels, axis=1) > 14) | (pixels.max(axis=1) < 180)
+    figure, floor = pixels[vivid], pixels[~vivid]
+    parts = ((figure, 176), (floor, 80)) if len(figure) and len(floor) else ((pixels, 256),)
+    colours: list[int] = []
+    for part, count in parts:
+        image = Image.fromarray(part[None]).quantize(count)
+        colours += (image.getpalette() or [])[: 3 * count]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(colours)
+    return palette
 
 
 def _sheet(motion: Motion, caption: str, panel: tuple[int, int], columns: int = 4) -> Image.Image:
