@@ -220,13 +220,14 @@ def _panels(
 
 
 def _from_above(motion: Motion, size: tuple[int, int], moments: Sequence[int]) -> Image.Image:
-    """The way seen from above, forward to the right where the picture is wide, else up; grid in metres."""
+    """The way seen from above; the way that the person faces first is right in a wide picture, else up. Metre grid."""
     from PIL import Image, ImageDraw
 
     from motionmill.formats.figure import LEFT_COLOUR, RIGHT_COLOUR
     from motionmill.formats.scene import footprints
     from motionmill.motion.rotations import heading
 
+    motion = motion.face_forward()
     steps = footprints(motion)
     path = motion.root[:, [0, 2]].numpy()
     points = np.concatenate([path, *(step.outline for step in steps)])
