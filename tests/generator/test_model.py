@@ -12,7 +12,7 @@ from torch import Tensor
 from motionmill.generator.cache import KeyValueCache
 from motionmill.generator.config import GeneratorConfig, SamplingConfig
 from motionmill.generator.model import Generator, Prefix
-from motionmill.generator.sample import draw, sample
+from motionmill.generator.sample import draw, draw_lengths, sample
 from motionmill.generator.text import pad_left
 
 SMALL = GeneratorConfig(
@@ -87,6 +87,24 @@ def test_durations_are_met_and_seeds_matter(model: Generator) -> None:
     other = sample(model, prefix(3, durations=[20]), config, [2])[0]
     assert torch.equal(same, sample(model, prefix(3, durations=[20]), config, [1])[0])
     assert not torch.equal(same, other)
+
+
+def test_a_length_head_only_hints() -> None:
+    torch.manual_seed(1)
+    hinting = Generator(SMALL.model_copy(update={"length_head": True})).eval()
+    with torch.no_grad():
+        hinting.length_output.bias[8] = 50.0  # it is sure of eight tokens
+        hinting.head.weight[SMALL.end] = 0.0
+    config = SamplingConfig(guidance=1.0, temperature=1.0)
+    lengths = draw_lengths(hinting, prefix(3, 5), torch.tensor([0.1, 0.9]), 5)
+    assert lengths.tolist() == [8, 8]
+    asked = sample(hinting, prefix(3, 3, durations=[7, 12]), config, [0, 1])
+    assert [len(row) for row in asked] == [7, 12]
+    free = sample(hinting, prefix(3, 3), config, [0, 1])
+    alone = sample(hinting, prefix(3), config, [0])
+    assert torch.equal(free[0], alone[0])
+    with pytest.raises(ValueError, match="duration_state"):
+        GeneratorConfig(length_head=True, duration_state=False)
 
 
 def test_guidance_needs_what_it_guides_away_from(model: Generator) -> None:

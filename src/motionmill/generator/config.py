@@ -28,11 +28,18 @@ class GeneratorConfig(Config):
         True,
         description="a last prefix state that says how many tokens are asked for, or that none are",
     )
+    length_head: bool = Field(
+        False, description="predicts how many tokens a text asks for, when nobody says"
+    )
     rotary_base: float = 10000.0
     dropout: float = Field(0.0, ge=0, lt=1)
 
     @model_validator(mode="after")
     def _check(self) -> GeneratorConfig:
+        if self.length_head and not self.duration_state:
+            raise ValueError(
+                "length_head without duration_state; the predicted length has nowhere to go"
+            )
         if self.width % self.num_heads or self.width // self.num_heads % 2:
             raise ValueError(
                 f"width {self.width} with {self.num_heads} heads; expected an even number of channels a head"

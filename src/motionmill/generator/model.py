@@ -42,6 +42,9 @@ class Generator(nn.Module):
         self.text_projection = nn.Linear(config.text_width, config.width)
         if config.duration_state:
             self.duration_embedding = nn.Embedding(config.max_tokens + 1, config.width)
+        if config.length_head:
+            self.length_hidden = nn.Linear(config.text_width, config.width)
+            self.length_output = nn.Linear(config.width, config.max_tokens + 1)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.num_layers))
         self.norm = RMSNorm(config.width)
         self.head = nn.Linear(config.width, config.vocabulary - 1, bias=False)
@@ -85,6 +88,12 @@ class Generator(nn.Module):
             hidden = block(hidden, rotary, allowed, cache.layer(layer))
         cache.advance(1)
         return self.head(self.norm(hidden[:, 0]))
+
+    def predict_length(self, prefix: Prefix) -> Tensor:
+        """(B, max_tokens + 1) logits of how many tokens a motion of this text has, from its first (mean) state."""
+        first = prefix.mask.long().argmax(-1)
+        mean = prefix.states[torch.arange(len(first), device=first.device), first]
+        return self.length_output(F.silu(self.length_hidden(mean)))
 
     def embed_prefix(self, prefix: Prefix) -> tuple[Tensor, Tensor]:
         """(B, P', D) embedded prefix and its (B, P') mask; P' has one more state where durations are known."""

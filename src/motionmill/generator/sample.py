@@ -30,7 +30,8 @@ def sample(
 
     Args:
         prefix: B conditions. A row whose duration is not 0 gets exactly that many tokens; the others end by
-            themselves, after at least `min_tokens` and at most the model's `max_tokens`.
+            themselves, after at least `min_tokens` and at most the model's `max_tokens`; a model with a length head
+            first draws how long they should be, and tells itself.
         config: temperature, truncation, guidance.
         seeds: B seeds; a row's tokens depend on its own seed and condition, not on the other rows.
         unconditional: the same rows without their text; needed when guidance is not 1.
@@ -44,17 +45,19 @@ def sample(
         raise ValueError(
             f"guidance {config.guidance} needs the unconditional prefix; give it or use guidance 1"
         )
-    if guided and unconditional is not None:
-        prefix = _stack(prefix, unconditional)
     end, limit = model.config.end, model.config.max_tokens
-    asked = prefix.durations[:batch].clamp(max=limit)
+    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    noise = torch.stack([torch.rand(limit + 1, generator=generator) for generator in generators])
+    noise = noise.to(device)
+    asked = prefix.durations.clamp(max=limit)
+    if model.config.length_head:
+        hints = draw_lengths(model, prefix, noise[:, limit], min_tokens)
+        prefix = replace(prefix, durations=torch.where(asked > 0, asked, hints))
+    if guided and unconditional is not None:
+        prefix = _stack(prefix, replace(unconditional, durations=prefix.durations))
     slots = prefix.states.shape[1] + int(model.config.duration_state) + limit
     cache = KeyValueCache(
         model.config, len(prefix.states), slots, dtype=model.head.weight.dtype, device=device
-    )
-    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-    noise = torch.stack([torch.rand(limit, generator=generator) for generator in generators]).to(
-        device
     )
 
     logits = model.prefill(prefix, cache)
@@ -72,9 +75,8 @@ def sample(
         running = running & ~stops
         if not bool(running.any()):
             break
-        tokens = torch.where(
-            tokens == end, 0, tokens
-        )  # rows that have ended only keep the batch in step
+        # Rows that have ended only keep the batch in step.
+        tokens = torch.where(tokens == end, 0, tokens)
         chosen.append(tokens)
         if index + 1 < limit:
             logits = model.step(tokens.repeat(2) if guided else tokens, cache)
@@ -97,6 +99,13 @@ def draw(logits: Tensor, config: SamplingConfig, uniform: Tensor) -> Tensor:
     target = (uniform.to(cumulative) * cumulative[:, -1]).unsqueeze(-1)
     place = torch.searchsorted(cumulative, target, right=True).clamp(max=logits.shape[-1] - 1)
     return order.gather(-1, place).squeeze(-1)
+
+
+def draw_lengths(model: Generator, prefix: Prefix, uniform: Tensor, min_tokens: int) -> Tensor:
+    """(B,) lengths in tokens for texts that ask for none: drawn from the likelier nine tenths of the prediction."""
+    logits = model.predict_length(prefix).float()
+    logits[:, :min_tokens] = -torch.inf
+    return draw(logits, SamplingConfig(temperature=1.0, top_p=0.9), uniform)
 
 
 def _without_end(logits: Tensor, end: int, forbidden: Tensor) -> Tensor:

@@ -41,11 +41,12 @@ class Example:
 
 
 class Rows(NamedTuple):
-    """A batch: prefix, input tokens (B, N), targets (B, N + 1) with -100 where nothing is learnt."""
+    """A batch: prefix, input tokens (B, N), targets (B, N + 1) with -100 where nothing is learnt, lengths (B,)."""
 
     prefix: Prefix
     tokens: Tensor
     targets: Tensor
+    lengths: Tensor
 
 
 class GeneratorTask:
@@ -64,7 +65,7 @@ class GeneratorTask:
         self.config, self.data, self.states, self.seed = model, data, states, seed
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            self.model: nn.Module = Generator(model)
+            self.model = Generator(model)
         self._train, self._held_out = list(train), list(held_out)
         self._weights = torch.tensor([example.weight for example in train], dtype=torch.float64)
         self._lengths = torch.tensor([len(example.tokens) for example in train])
@@ -78,8 +79,13 @@ class GeneratorTask:
         logits = self.model(batch.prefix, batch.tokens).float()
         loss = F.cross_entropy(logits.flatten(0, 1), batch.targets.flatten(), ignore_index=-100)
         known = batch.targets != -100
+        values = {}
+        if self.config.length_head:
+            length = F.cross_entropy(self.model.predict_length(batch.prefix).float(), batch.lengths)
+            values["length"] = length.detach()
+            loss = loss + 0.1 * length
         right = (logits.argmax(-1) == batch.targets) & known
-        return loss, {"accuracy": right.sum() / known.sum()}
+        return loss, {"accuracy": right.sum() / known.sum(), **values}
 
     @torch.no_grad()
     def evaluate(self, model: nn.Module) -> dict[str, float]:
@@ -146,7 +152,8 @@ class GeneratorTask:
             wrong = torch.randint(self.config.num_codes, tokens.shape, generator=noise)
             tokens = torch.where(hit & (tokens != self.config.pad), wrong, tokens)
         padded, mask = pad_left(states)
-        return Rows(Prefix(padded, mask, torch.tensor(list(durations))), tokens, targets)
+        lengths = torch.tensor([len(example.tokens) for example in examples])
+        return Rows(Prefix(padded, mask, torch.tensor(list(durations))), tokens, targets, lengths)
 
 
 def make_examples(

@@ -30,7 +30,9 @@ logger = logging.getLogger(__name__)
 class Task(Protocol):
     """What is trained."""
 
-    model: nn.Module
+    @property
+    def model(self) -> nn.Module:
+        """The module to train."""
 
     def batches(self, cursor: int) -> Iterator[Any]:
         """The batches of steps cursor, cursor + 1, ..., without end."""
