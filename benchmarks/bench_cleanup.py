@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import random
 import statistics
 import time
@@ -21,6 +19,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from host import host
 
 from motionmill.formats import packed
 from motionmill.motion import cleanup, physics
@@ -133,17 +132,6 @@ def distance(first: Motion, second: Motion) -> float:
 
 def mean(values: Any) -> float:
     return round(statistics.fmean(values), 3)
-
-
-def host() -> dict[str, Any]:
-    return {
-        "machine": platform.machine(),
-        "cores": os.cpu_count(),
-        "load": os.getloadavg()[0],
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "threads": torch.get_num_threads(),
-    }
 
 
 if __name__ == "__main__":

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -17,7 +15,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import torch
+from host import host
 
 import motionmill
 from motionmill.pipeline import TextToMotion
@@ -59,14 +57,7 @@ def main() -> None:
         }
         seconds = {name: times(case, arguments.repeats) for name, case in cases.items()}
     result = {
-        "host": {
-            "processor": platform.processor() or platform.machine(),
-            "cores": os.cpu_count(),
-            "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "threads": torch.get_num_threads(),
-        },
+        "host": host(),
         "seconds": {
             name: {
                 "median": round(statistics.median(values), 3),

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import random
 import time
 from collections import defaultdict
@@ -18,7 +17,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import torch
+from host import host
 
 from motionmill.data.captions import judge_classes, write_captions
 from motionmill.data.clip import Clip
@@ -56,11 +55,7 @@ def main() -> None:
         "model": arguments.model,
         "licence": pipeline.release.config.licence,
         "sampling": sampling.model_dump(),
-        "host": {
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "threads": torch.get_num_threads(),
-        },
+        "host": host(),
     }
     parts = {
         "lengths": bench.lengths,

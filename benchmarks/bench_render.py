@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import statistics
 import tempfile
 import time
@@ -18,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from host import host
 
 from motionmill.formats import packed, render
 from motionmill.motion import cleanup
@@ -65,17 +64,6 @@ def timed(motion: Motion, path: Path) -> float:
     start = time.process_time()
     render.save(motion, path)
     return time.process_time() - start
-
-
-def host() -> dict[str, Any]:
-    return {
-        "machine": platform.machine(),
-        "cores": os.cpu_count(),
-        "load": os.getloadavg()[0],
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "threads": torch.get_num_threads(),
-    }
 
 
 if __name__ == "__main__":
