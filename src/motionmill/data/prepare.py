@@ -62,6 +62,8 @@ def excluded(recording: Recording, config: DataConfig) -> str | None:
     """Why a recording is not used at all, or None."""
     if recording.id in config.exclude:
         return config.exclude[recording.id]
+    if recording.unusable:
+        return recording.unusable
     if recording.labels.get("primary") is False:
         return "a duplicate of another recording"
     return None

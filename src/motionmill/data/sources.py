@@ -26,6 +26,7 @@ class Recording:
         licence: terms of use, as the source words them.
         group: recordings of one group never part in a split.
         labels: what the source says of the take: captions, content, style, segments, ...
+        unusable: why the take is known to be no use, or "".
     """
 
     id: str
@@ -34,6 +35,7 @@ class Recording:
     licence: str
     group: str
     labels: Mapping[str, Any] = field(default_factory=dict)
+    unusable: str = ""
 
     @property
     def commercial(self) -> bool:
@@ -53,7 +55,7 @@ def recordings(path: Path) -> list[Recording]:
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file or folder")
     if (path / "manifest.jsonl").is_file():
-        return [_packed(clip, path.name) for clip in packed.read_folder(path)]
+        return [_packed(clip, path.name) for clip in packed.read_manifest(path)]
     files = [path] if path.is_file() else sorted(path.rglob("*.bvh"))
     files = [file for file in files if file.suffix.lower() == ".bvh"]
     if not files:
@@ -74,7 +76,10 @@ def _packed(clip: packed.PackedClip, source: str) -> Recording:
         group = f"{source}/subject-{subject}"
     else:
         group = f"{source}/{labels.get('duplicate_of') or clip.id}"
-    return Recording(f"{source}/{clip.id}", source, clip.motion, clip.licence, group, labels)
+    unusable = packed.DROPPED.get(clip.id, "")
+    return Recording(
+        f"{source}/{clip.id}", source, clip.motion, clip.licence, group, labels, unusable
+    )
 
 
 def _bvh(file: Path, root: Path) -> Recording:

@@ -154,7 +154,12 @@ class PackedClip:
 
 
 def read_folder(folder: Path | str) -> list[PackedClip]:
-    """Clips of a folder of packed shards, in the order of the manifest, without those in `DROPPED`.
+    """The usable clips of a folder of packed shards: all of `read_manifest` but those in `DROPPED`."""
+    return [clip for clip in read_manifest(folder) if clip.id not in DROPPED]
+
+
+def read_manifest(folder: Path | str) -> list[PackedClip]:
+    """Every clip of a folder of packed shards, in the order of the manifest.
 
     Raises:
         FileNotFoundError: no manifest or skeletons in the folder.
@@ -167,7 +172,7 @@ def read_folder(folder: Path | str) -> list[PackedClip]:
         if line.strip():
             where = f"{folder.name}/manifest.jsonl, line {number}"
             clips.append(_clip(_json(line, where), folder, skeletons, where))
-    return [clip for clip in clips if clip.id not in DROPPED]
+    return clips
 
 
 def _clip(
