@@ -29,6 +29,7 @@ from motionmill.motion import physics
 from motionmill.motion.features import from_motion, to_motion
 from motionmill.motion.motion import Motion
 from motionmill.pipeline import TextToMotion
+from motionmill.tokenizer.task import reconstruction_report
 
 SECOND_SET = "Bandai-Namco-Research-Motiondataset-2"
 
@@ -58,6 +59,7 @@ def main() -> None:
         "host": host(),
     }
     parts = {
+        "tokenizer": bench.tokenizer,
         "lengths": bench.lengths,
         "directions": bench.directions,
         "open_actions": bench.open_actions,
@@ -65,7 +67,7 @@ def main() -> None:
         "wordings": bench.wordings,
         "feet": bench.feet,
     }
-    needs_data = {"recognition", "wordings", "feet"}
+    needs_data = {"tokenizer", "recognition", "wordings", "feet"}
     for name, part in parts.items():
         if arguments.only and name not in arguments.only:
             continue
@@ -96,6 +98,12 @@ class Bench:
 
     def generate(self, prompts: list[str]) -> list[Motion]:
         return self.pipeline.generate(prompts, sampling=self.sampling)
+
+    def tokenizer(self) -> dict[str, Any]:
+        """Reconstruction of the held-out takes."""
+        codec = self.pipeline.release.codec
+        takes = [clip.features for name in ("val", "test") for clip in self.clips[name]]
+        return reconstruction_report(codec.tokenizer, codec.normalizer, takes).as_dict()
 
     def lengths(self) -> dict[str, Any]:
         prompts = [row["prompt"] for row in prompts_of("free_length")]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,8 +18,6 @@ from motionmill.motion.cleanup import clean
 from motionmill.motion.features import to_motion
 from motionmill.motion.motion import Motion
 from motionmill.training.device import choose_device
-
-logger = logging.getLogger(__name__)
 
 DEFAULT_MODEL = "mini"
 MAX_PROMPT_CHARACTERS = 1000

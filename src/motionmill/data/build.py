@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import json
-import logging
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -24,8 +23,6 @@ from motionmill.data.prepare import prepare
 from motionmill.data.shards import read_shard, write_shard
 from motionmill.data.sources import Recording, recordings
 from motionmill.data.splits import SplitRow, assign_splits
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -216,15 +216,6 @@ def some_captions(clip: Clip, count: int) -> tuple[str, ...]:
         clip.captions, key=lambda text: hashlib.sha256(f"{clip.id}/{text}".encode()).digest()
     )
     return tuple(ranked[:count])
-
-
-def caption_table(examples: Sequence[Example]) -> dict[str, int]:
-    """How many examples use each caption."""
-    table: dict[str, int] = defaultdict(int)
-    for example in examples:
-        for caption in example.captions:
-            table[caption] += 1
-    return dict(table)
 
 
 def _label(clip: Clip) -> tuple[str, str | None, str | None]:

@@ -6,7 +6,6 @@ Shapes: P states, E width of the text model.
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -14,8 +13,6 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor
-
-logger = logging.getLogger(__name__)
 
 
 class TextEncoder(Protocol):

@@ -6,7 +6,6 @@ tokenizer and its statistics: all that `motionmill train export` needs.
 
 from __future__ import annotations
 
-import logging
 import shutil
 from pathlib import Path
 
@@ -22,8 +21,6 @@ from motionmill.tokenizer.encode import STATISTICS_NAME, MotionCodec
 from motionmill.training.loop import train
 from motionmill.training.progress import progress_bar
 from motionmill.training.weights import save_weights
-
-logger = logging.getLogger(__name__)
 
 _MAX_HELD_OUT = 256
 

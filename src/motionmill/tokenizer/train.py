@@ -7,7 +7,6 @@ and `report.json` (errors on the held-out recordings of every source).
 from __future__ import annotations
 
 import json
-import logging
 from collections import defaultdict
 from pathlib import Path
 
@@ -23,8 +22,6 @@ from motionmill.tokenizer.model import Tokenizer
 from motionmill.tokenizer.task import TokenizerTask, reconstruction_report
 from motionmill.training.loop import train
 from motionmill.training.weights import write_text
-
-logger = logging.getLogger(__name__)
 
 _MAX_CLIPS_WHILE_TRAINING = 60
 

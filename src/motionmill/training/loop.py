@@ -7,7 +7,6 @@ k depends on k alone, so a run that was killed goes on as if it had not been.
 from __future__ import annotations
 
 import copy
-import logging
 import math
 import time
 from collections.abc import Iterator
@@ -23,8 +22,6 @@ from motionmill.training.config import TrainingConfig
 from motionmill.training.optim import build_optimizer, learning_rate
 from motionmill.training.progress import progress_bar
 from motionmill.training.tracking import MetricsLog
-
-logger = logging.getLogger(__name__)
 
 
 class Task(Protocol):
