@@ -167,8 +167,9 @@ def make_examples(
 ) -> list[Example]:
     """Tokens of clips: as they are and, when augmenting, mirrored and from every start offset.
 
-    A class of caption (content and style, or the source's label) is drawn in proportion to its size to the power
-    `balance`, times the weight of its source; a rare class keeps more captions a clip than a frequent one.
+    A class (content and style, or the recording group where a source has no labels) is drawn in proportion to its
+    size to the power `balance`, times the weight of its source; a rare class keeps more captions a clip than a
+    frequent one.
     """
     sizes = Counter(_label(clip) for clip in clips)
     views: list[Tensor] = []
@@ -218,5 +219,6 @@ def some_captions(clip: Clip, count: int) -> tuple[str, ...]:
     return tuple(ranked[:count])
 
 
-def _label(clip: Clip) -> tuple[str, str | None, str | None]:
-    return clip.source, clip.content, clip.style
+def _label(clip: Clip) -> tuple[str, str, str | None]:
+    """What a clip counts as; the recordings of a source without labels count one by one."""
+    return clip.source, clip.content or clip.group, clip.style
