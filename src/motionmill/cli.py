@@ -210,6 +210,41 @@ def train_export(
     print(f"{output}")
 
 
+def import_official(
+    *,
+    tokenizer: Path,
+    generator: Path,
+    stats: Path,
+    output: Output,
+    heads: int | None = None,
+    text_encoder: str = "google/flan-t5-xl",
+) -> None:
+    """The paper's released checkpoints -> a release folder that `--model` takes.
+
+    Args:
+        tokenizer: the tokenizer's .pth, or a .zip that holds it.
+        generator: the generator's .pth, or a .zip that holds it.
+        stats: folder of mean.npy and std.npy.
+        output: the release folder.
+        heads: attention heads, for a generator that is no preset.
+        text_encoder: folder or Hub name of the T5 encoder that it was trained with.
+    """
+    from motionmill.generator import official
+    from motionmill.training.progress import progress_bar
+
+    with progress_bar("tensors") as progress:
+        official.import_official(
+            tokenizer,
+            generator,
+            stats,
+            output,
+            heads=heads,
+            text_encoder=text_encoder,
+            progress=progress,
+        )
+    print(f"{output}")
+
+
 @dataclasses.dataclass(frozen=True)
 class _Command:
     """A function and, when it takes a recipe, the class of its config."""
@@ -254,6 +289,7 @@ _COMMANDS = {
     "train tokenizer": _Command(train_tokenizer, _tokenizer_config),
     "train generator": _Command(train_generator, _generator_config),
     "train export": _Command(train_export, _release_config),
+    "import-official": _Command(import_official),
 }
 
 
@@ -269,6 +305,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted; the same command goes on where it stopped", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # whoever reads our output has seen enough
+        sys.stdout = None
+        return 0
     except Exception as error:
         if debug:
             raise

@@ -9,11 +9,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from motionmill.generator.config import SamplingConfig
+from motionmill.generator.config import ReleaseConfig, SamplingConfig
 from motionmill.generator.model import Prefix
 from motionmill.generator.release import Release, load_release
 from motionmill.generator.sample import sample
-from motionmill.generator.text import MiniLM, TextEncoder, pad_left
+from motionmill.generator.text import T5, MiniLM, TextEncoder, pad_left
 from motionmill.motion.cleanup import clean
 from motionmill.motion.features import to_motion
 from motionmill.motion.motion import Motion
@@ -47,7 +47,9 @@ class TextToMotion:
             FileNotFoundError: no such model.
             ValueError: a file of it is damaged, or no such device.
         """
-        return cls(load_release(model, device=choose_device(device)), MiniLM())
+        place = choose_device(device)
+        release = load_release(model, device=place)
+        return cls(release, load_encoder(release.config, device=place))
 
     @property
     def device(self) -> torch.device:
@@ -154,6 +156,13 @@ class TextToMotion:
                 f"{seconds} seconds; this model makes {unit:.2f} to {self.max_seconds:g} seconds"
             )
         return max(1, round(seconds / unit))
+
+
+def load_encoder(config: ReleaseConfig, *, device: torch.device | None = None) -> TextEncoder:
+    """The text encoder that a model was trained with."""
+    return (
+        MiniLM() if config.text_encoder == "minilm" else T5(config.text_encoder_path, device=device)
+    )
 
 
 def check_prompt(prompt: str) -> None:

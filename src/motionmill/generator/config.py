@@ -65,6 +65,48 @@ class GeneratorConfig(Config):
         return -(-int(2 * 4 * self.width / 3) // 256) * 256
 
 
+PRESETS: Mapping[str, tuple[int, int, int]] = {
+    "44M": (8, 8, 512),
+    "111M": (12, 12, 768),
+    "343M": (24, 16, 1024),
+    "775M": (36, 20, 1280),
+    "1B": (48, 24, 1536),
+    "3B": (24, 32, 3200),
+    "5B": (24, 32, 4096),
+    "6B": (28, 32, 4096),
+    "7B": (36, 32, 4096),
+    "13B": (40, 40, 5120),
+}
+"""Layers, heads and width of the official sizes; 3B and 7B are the released ones."""
+
+
+def official_config(
+    num_layers: int, num_heads: int, width: int, *, num_codes: int = 64_000, text_width: int = 2048
+) -> GeneratorConfig:
+    """A generator as the paper has it: up to 150 tokens, a text prefix of up to 150 states and nothing else in it."""
+    return GeneratorConfig(
+        num_codes=num_codes,
+        num_layers=num_layers,
+        num_heads=num_heads,
+        width=width,
+        text_width=text_width,
+        max_tokens=150,
+        max_text=150,
+        duration_state=False,
+    )
+
+
+def preset(name: str) -> GeneratorConfig:
+    """The official size of this name.
+
+    Raises:
+        ValueError: no such size.
+    """
+    if name not in PRESETS:
+        raise ValueError(f"no preset {name!r}; there are {', '.join(PRESETS)}")
+    return official_config(*PRESETS[name])
+
+
 class SamplingConfig(Config):
     """How tokens are drawn.
 
@@ -89,7 +131,10 @@ class ReleaseConfig(Config):
     name: str
     licence: str
     attribution: str = ""
-    text_encoder: Literal["minilm"] = "minilm"
+    text_encoder: Literal["minilm", "t5"] = "minilm"
+    text_encoder_path: str = Field(
+        "", description="folder or Hub name, for an encoder that is not in a package"
+    )
     sampling: SamplingConfig = SamplingConfig()
     fps: float = 30.0
 

@@ -25,13 +25,14 @@ def sample(
     *,
     unconditional: Prefix | None = None,
     min_tokens: int = 5,
+    max_tokens: int | None = None,
 ) -> list[Tensor]:
     """Draw one motion a row.
 
     Args:
         prefix: B conditions. A row whose duration is not 0 gets exactly that many tokens; the others end by
-            themselves, after at least `min_tokens` and at most the model's `max_tokens`; a model with a length head
-            first draws how long they should be, and tells itself.
+            themselves, after at least `min_tokens` and at most `max_tokens` (by default the model's own); a model with
+            a length head first draws how long they should be, and tells itself.
         config: temperature, truncation, guidance.
         seeds: B seeds; a row's tokens depend on its own seed and condition, not on the other rows.
         unconditional: the same rows without their text; needed when guidance is not 1.
@@ -45,7 +46,10 @@ def sample(
         raise ValueError(
             f"guidance {config.guidance} needs the unconditional prefix; give it or use guidance 1"
         )
-    end, limit = model.config.end, model.config.max_tokens
+    end, limit = (
+        model.config.end,
+        min(max_tokens or model.config.max_tokens, model.config.max_tokens),
+    )
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     noise = torch.stack([torch.rand(limit + 1, generator=generator) for generator in generators])
     noise = noise.to(device)
@@ -80,7 +84,7 @@ def sample(
         chosen.append(tokens)
         if index + 1 < limit:
             logits = model.step(tokens.repeat(2) if guided else tokens, cache)
-    drawn = torch.stack(chosen, dim=1)
+    drawn = torch.stack(chosen, dim=1) if chosen else lengths.new_zeros(batch, 0)
     return [row[:length] for row, length in zip(drawn, lengths.tolist(), strict=True)]
 
 

@@ -81,6 +81,51 @@ def minilm_folder() -> Path:
     return Path(spec.origin).parent / "model"
 
 
+class T5:
+    """A T5 encoder (the paper's is google/flan-t5-xl, 2048 numbers a state): one state a word piece, the end included.
+
+    Its first 150 states are kept, as in the paper.
+    """
+
+    def __init__(
+        self,
+        model: str | Path,
+        *,
+        device: torch.device | None = None,
+        dtype: torch.dtype = torch.float32,
+        max_states: int = 150,
+    ) -> None:
+        """Load the encoder from a folder, or by its Hub name (which downloads it once).
+
+        Raises:
+            FileNotFoundError: no such folder, and nothing of that name in reach.
+        """
+        os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+        from transformers import AutoTokenizer, T5EncoderModel
+
+        try:
+            self._pieces: Any = AutoTokenizer.from_pretrained(str(model))
+            self._model: Any = T5EncoderModel.from_pretrained(str(model), dtype=dtype).eval()
+        except (OSError, ValueError) as error:
+            raise FileNotFoundError(
+                f"text encoder {str(model)!r}: {str(error).splitlines()[0]}; name a folder that holds it"
+            ) from None
+        self._model.to(device)
+        self._max_states = max_states
+        self.width = int(self._model.config.d_model)
+
+    @torch.inference_mode()
+    def encode(self, texts: Sequence[str]) -> list[Tensor]:
+        batch = self._pieces(
+            list(texts), padding=True, truncation=True, max_length=512, return_tensors="pt"
+        ).to(self._model.device)
+        hidden = self._model(
+            input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]
+        ).last_hidden_state.float()
+        lengths = batch["attention_mask"].sum(1).clamp(max=self._max_states)
+        return [hidden[row, : int(length)].cpu() for row, length in enumerate(lengths)]
+
+
 class TextStates:
     """States of many texts, kept in memory as float16 and on disk by the hash of the text: each is encoded once."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,6 +16,7 @@ from motionmill.config import Config, parse_config
 C = TypeVar("C", bound=Config)
 CONFIG_NAME = "config.json"
 WEIGHTS_NAME = "model.safetensors"
+INDEX_NAME = "model.safetensors.index.json"
 SUMS_NAME = "SHA256SUMS"
 
 
@@ -22,13 +24,62 @@ def save_weights(
     model: nn.Module, config: Config, folder: Path, *, dtype: torch.dtype = torch.float32
 ) -> None:
     """Write config and parameters; floating-point tensors are stored as `dtype`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / CONFIG_NAME, json.dumps(config.model_dump(mode="json"), indent=2) + "\n")
-    tensors = {
-        name: tensor.detach().to(dtype if tensor.is_floating_point() else tensor.dtype).contiguous()
+    tensors = (
+        (name, tensor.detach().to(dtype if tensor.is_floating_point() else tensor.dtype))
         for name, tensor in model.state_dict().items()
-    }
-    save_tensors(tensors, folder / WEIGHTS_NAME)
+    )
+    save_model(tensors, config, folder)
+
+
+def save_model(
+    tensors: Iterable[tuple[str, Tensor]],
+    config: Config,
+    folder: Path,
+    *,
+    shard_bytes: int = 2 << 30,
+) -> None:
+    """Write config and named tensors: one file, or shards of about `shard_bytes` with an index.
+
+    Tensors are taken one by one and a shard is let go once it is written, so that a model larger than the memory can
+    pass through.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    shards: list[list[str]] = []
+    part: dict[str, Tensor] = {}
+    size = total = 0
+
+    def flush() -> None:
+        if part:
+            save_tensors(part, folder / f".shard-{len(shards)}")
+            shards.append(list(part))
+            part.clear()
+
+    for name, tensor in tensors:
+        count = tensor.numel() * tensor.element_size()
+        if size + count > shard_bytes:
+            flush()
+            size = 0
+        part[name] = tensor.contiguous()
+        size, total = size + count, total + count
+        del tensor
+    flush()
+    files = [
+        WEIGHTS_NAME
+        if len(shards) == 1
+        else f"model-{number + 1:05d}-of-{len(shards):05d}.safetensors"
+        for number in range(len(shards))
+    ]
+    for number, file in enumerate(files):
+        (folder / f".shard-{number}").replace(folder / file)
+    for old in folder.glob("model*.safetensors"):
+        if old.name not in files:
+            old.unlink()
+    (folder / INDEX_NAME).unlink(missing_ok=True)
+    if len(files) > 1:
+        places = {name: file for names, file in zip(shards, files, strict=True) for name in names}
+        index = {"metadata": {"total_size": total}, "weight_map": places}
+        write_text(folder / INDEX_NAME, json.dumps(index, indent=1) + "\n")
+    write_text(folder / CONFIG_NAME, json.dumps(config.model_dump(mode="json"), indent=2) + "\n")
 
 
 def load_config(kind: type[C], folder: Path) -> C:
@@ -48,28 +99,58 @@ def load_config(kind: type[C], folder: Path) -> C:
     return parse_config(kind, values, source=str(path))
 
 
-def load_into(model: nn.Module, folder: Path, *, device: torch.device | None = None) -> None:
-    """Fill a model with the parameters of its folder, as float32.
+def load_into(
+    model: nn.Module,
+    folder: Path,
+    *,
+    device: torch.device | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> None:
+    """Give a model the parameters of its folder, as `dtype`; it may have been made on the meta device.
 
     Raises:
         ValueError: damaged file, or tensors that do not belong to this model.
     """
-    path = folder / WEIGHTS_NAME
-    tensors = load_tensors(path)
     expected = model.state_dict()
-    wrong = sorted(set(tensors) ^ set(expected)) or [
-        name for name, tensor in tensors.items() if tensor.shape != expected[name].shape
-    ]
-    if wrong:
-        raise ValueError(f"{path}: does not fit {folder / CONFIG_NAME} at {', '.join(wrong[:4])}")
-    model.load_state_dict(
-        {
-            name: tensor.float() if tensor.is_floating_point() else tensor
+    missing = set(expected)
+    for path in _weight_files(folder):
+        tensors = load_tensors(path)
+        wrong = sorted(
+            name
+            for name, tensor in tensors.items()
+            if name not in missing or tensor.shape != expected[name].shape
+        )
+        if wrong:
+            raise ValueError(
+                f"{path}: does not fit {folder / CONFIG_NAME} at {', '.join(wrong[:4])}"
+            )
+        missing -= set(tensors)
+        converted = {
+            name: tensor.to(device, dtype) if tensor.is_floating_point() else tensor.to(device)
             for name, tensor in tensors.items()
         }
-    )
+        model.load_state_dict(converted, strict=False, assign=True)
+    if missing:
+        names = ", ".join(sorted(missing)[:4])
+        raise ValueError(f"{folder}: does not fit its {CONFIG_NAME}; missing are {names}")
+    model.requires_grad_(requires_grad=True)
     if device is not None:
         model.to(device)
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    """The one file of a model, or its shards."""
+    index = folder / INDEX_NAME
+    if not index.is_file():
+        return [folder / WEIGHTS_NAME]
+    try:
+        places = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
+        names = sorted(set(places.values()))
+    except (json.JSONDecodeError, KeyError, AttributeError, TypeError):
+        raise ValueError(f"{index}: not an index of shards; get the file again") from None
+    if any(Path(name).name != name for name in names):
+        raise ValueError(f"{index}: names files outside its folder; get the file again")
+    return [folder / name for name in names]
 
 
 def save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
