@@ -140,6 +140,7 @@ def train_tokenizer(
     data: Path,
     output: Output,
     recipe: str = "tokenizer",
+    start: Path | None = None,
     device: str | None = None,
 ) -> None:
     """A data set -> a motion tokenizer; goes on where it stopped.
@@ -148,6 +149,7 @@ def train_tokenizer(
         data: a data set of `motionmill data run`.
         output: the run's folder.
         recipe: name of a shipped recipe, or a YAML file.
+        start: a finished run to begin with, for example to train its decoder further.
         device: cpu, cuda, mps.
     """
     from motionmill.tokenizer import train
@@ -155,7 +157,7 @@ def train_tokenizer(
     from motionmill.training.device import choose_device
 
     assert isinstance(config, TokenizerRunConfig)
-    run = train.train_tokenizer(config, data, output, device=choose_device(device))
+    run = train.train_tokenizer(config, data, output, start=start, device=choose_device(device))
     print(f"{run / 'report.json'}")
 
 

@@ -10,10 +10,9 @@ import torch
 from torch import Tensor
 
 from motionmill.generator.config import ReleaseConfig, SamplingConfig
-from motionmill.generator.model import Prefix
+from motionmill.generator.engine import Engine, Request
 from motionmill.generator.release import Release, load_release
-from motionmill.generator.sample import sample
-from motionmill.generator.text import T5, MiniLM, TextEncoder, pad_left
+from motionmill.generator.text import T5, MiniLM, TextEncoder
 from motionmill.motion.cleanup import clean
 from motionmill.motion.features import to_motion
 from motionmill.motion.motion import Motion
@@ -32,6 +31,7 @@ class TextToMotion:
 
     def __init__(self, release: Release, encoder: TextEncoder) -> None:
         self.release, self.encoder = release, encoder
+        self.engine = Engine(release.generator)
 
     @classmethod
     def from_pretrained(
@@ -129,23 +129,18 @@ class TextToMotion:
     ) -> list[Tensor]:
         """Prompts -> (N,) tokens each; a duration is a number of tokens, 0 where the motion ends by itself."""
         sampling = sampling or self.release.config.sampling
-        prefix = self._prefix(prompts, durations)
-        nothing = self._prefix([""] * len(prompts), durations)
-        return sample(self.release.generator, prefix, sampling, seeds, unconditional=nothing)
+        *states, nothing = self.encoder.encode([*prompts, ""])
+        requests = [
+            Request(text, sampling, seed=seed, duration=duration, unconditional=nothing)
+            for text, duration, seed in zip(states, durations, seeds, strict=True)
+        ]
+        return self.engine.generate(requests)
 
     def decode(self, tokens: Tensor, *, name: str = "", cleanup: float = 1.0) -> Motion:
         """(N,) tokens -> Motion on our skeleton."""
         features = self.release.codec.decode(tokens).cpu()
         motion = to_motion(features, name=name)
         return clean(motion, strength=cleanup) if cleanup > 0 else motion
-
-    def _prefix(self, prompts: Sequence[str], durations: Sequence[int]) -> Prefix:
-        states, mask = pad_left(self.encoder.encode(prompts))
-        return Prefix(
-            states.to(self.device),
-            mask.to(self.device),
-            torch.tensor(list(durations), device=self.device),
-        )
 
     def _num_tokens(self, seconds: float | None) -> int:
         if seconds is None:

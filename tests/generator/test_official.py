@@ -19,10 +19,10 @@ from motionmill.generator.config import (
     official_config,
     preset,
 )
+from motionmill.generator.engine import Engine, Request
 from motionmill.generator.model import Generator, Prefix
 from motionmill.generator.official import OFFICIAL_TOKENIZER, generator_name, import_official
 from motionmill.generator.release import load_release
-from motionmill.generator.sample import sample
 from motionmill.motion.features import to_joints
 from motionmill.tokenizer.model import Tokenizer
 from motionmill.training.weights import load_into, save_model
@@ -88,9 +88,9 @@ def test_logits_and_loss(tiny: Generator, recorded: Any) -> None:
 
 
 def greedy(model: Generator, prefix: Prefix) -> list[int]:
-    config = SamplingConfig(temperature=0.0, guidance=1.0)
-    row = sample(model, prefix, config, [0], min_tokens=0, max_tokens=50)[0]
-    return [int(token) for token in row]
+    sampling = SamplingConfig(temperature=0.0, guidance=1.0)
+    request = Request(prefix.states[0], sampling, min_tokens=0, max_tokens=50)
+    return [int(token) for token in Engine(model).submit(request)]
 
 
 def test_greedy_sequences(tiny: Generator, recorded: Any) -> None:

@@ -1,79 +1,130 @@
-"""Key-value cache: what attention has already computed, one slot a position.
+"""Key-value cache: what attention has already computed; every row begins at slot 0 and grows on its own.
 
-Shapes: B batch, L layers, H heads, S slots, C channels a head.
+Shapes: L layers, R rows, H heads, S slots, C channels a head, n rows in use.
 """
 
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from motionmill.generator.config import GeneratorConfig
 
 
 class KeyValueCache:
-    """Room for the keys and values of B rows of S slots; the text prefix comes first, padded on the left."""
+    """Keys and values of rows 0 .. n - 1; rows join at the end and the last one fills the place of one that leaves."""
 
     def __init__(
         self,
         config: GeneratorConfig,
-        batch_size: int,
+        num_rows: int,
         num_slots: int,
         *,
         dtype: torch.dtype = torch.float32,
         device: torch.device | None = None,
     ) -> None:
-        shape = (
-            config.num_layers,
-            2,
-            batch_size,
-            config.num_heads,
-            num_slots,
-            config.width // config.num_heads,
-        )
+        size = config.width // config.num_heads
+        shape = (config.num_layers, 2, num_rows, config.num_heads, num_slots, size)
         self._storage = torch.zeros(shape, dtype=dtype, device=device)
-        self._mask = torch.zeros(batch_size, num_slots, dtype=torch.bool, device=device)
-        self._used = 0
+        self._slots = torch.arange(num_slots, device=device)
+        self.num_rows, self.num_slots = num_rows, num_slots
+        self.lengths: list[int] = []
+        self._places = self._slots[:0]
 
-    def start(self, prefix_mask: Tensor) -> None:
-        """Begin with a prefix whose real states `prefix_mask` (B, P) marks."""
-        room = self._mask.shape[1] - prefix_mask.shape[1]
-        self._mask = F.pad(prefix_mask, (0, room), value=True)
-        self._lengths = prefix_mask.sum(-1)
-        self._prefix = prefix_mask.shape[1]
-        self._used = 0
+    def join(self, mask: Tensor) -> list[PrefillView]:
+        """Make room for new rows: their (B, P) mask is True where a state is real, one run a row.
 
-    def layer(self, index: int) -> LayerView:
-        """The part of one layer."""
-        return LayerView(self, index)
+        Returns:
+            For each layer where to put keys and values of these P positions.
+        """
+        lengths = mask.sum(-1)
+        first = mask.long().argmax(-1, keepdim=True)
+        longest = int(lengths.max())
+        source = (first + self._slots[:longest]).clamp(max=mask.shape[1] - 1)
+        start = len(self.lengths)
+        self.lengths += lengths.tolist()
+        self._update()
+        rows = slice(start, len(self.lengths))
+        return [
+            PrefillView(layer[0, rows, :, :longest], layer[1, rows, :, :longest], source)
+            for layer in self._storage
+        ]
 
-    def append(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Store (B, H, n, C) keys and values behind those of the layer; returns all of them (B, H, used + n, C)."""
-        end = self._used + keys.shape[2]
-        self._storage[layer, 0, :, :, self._used : end] = keys
-        self._storage[layer, 1, :, :, self._used : end] = values
-        return self._storage[layer, 0, :, :, :end], self._storage[layer, 1, :, :, :end]
+    def leave(self, row: int) -> None:
+        """Free a row; the last row moves into its place."""
+        last = len(self.lengths) - 1
+        if row != last:
+            length = self.lengths[last]
+            self._storage[:, :, row, :, :length] = self._storage[:, :, last, :, :length]
+            self.lengths[row] = self.lengths[last]
+        self.lengths.pop()
+        self._update()
 
-    def advance(self, count: int) -> None:
-        """All layers have stored `count` more slots."""
-        self._used += count
+    def take(self, smaller: KeyValueCache) -> None:
+        """Take over the rows of another cache."""
+        self.lengths = list(smaller.lengths)
+        rows, slots = len(self.lengths), max(self.lengths, default=0)
+        self._storage[:, :, :rows, :, :slots] = smaller._storage[:, :, :rows, :, :slots]
+        self._update()
 
-    def next_positions(self) -> Tensor:
-        """(B, 1) rotary positions of the next slot."""
-        return (self._lengths + self._used - self._prefix).unsqueeze(1)
+    def step(self) -> tuple[Tensor, Tensor | None, list[StepView]]:
+        """Room for one more state of every row.
 
-    def visible(self) -> Tensor:
-        """(B, 1, 1, used + 1) True for the slots that the next state may see."""
-        return self._mask[:, None, None, : self._used + 1]
+        Returns:
+            (n,) the slot (and position) of each row's new state, which slots it may see as a mask (n, 1, 1, S') or
+            None where it is all of them, and for each layer where to put keys and values.
+        """
+        longest = max(self.lengths) + 1
+        even = min(self.lengths) + 1 == longest
+        places = self._places
+        visible = None
+        if not even:
+            visible = (self._slots[:longest] <= places[:, None])[:, None, None]
+        count = len(self.lengths)
+        views = [
+            StepView(
+                layer[0, :count, :, :longest], layer[1, :count, :, :longest], places, even=even
+            )
+            for layer in self._storage
+        ]
+        return places, visible, views
+
+    def advance(self) -> None:
+        """All layers have stored the new state of every row."""
+        self.lengths = [length + 1 for length in self.lengths]
+        self._places = self._places + 1
+
+    def _update(self) -> None:
+        self._places = torch.tensor(self.lengths, dtype=torch.long, device=self._slots.device)
 
 
-class LayerView:
-    """One layer of a cache."""
+class PrefillView:
+    """New rows of one layer."""
 
-    def __init__(self, cache: KeyValueCache, layer: int) -> None:
-        self._cache, self._layer = cache, layer
+    def __init__(self, keys: Tensor, values: Tensor, source: Tensor) -> None:
+        self._keys, self._values, self._source = keys, values, source
 
     def append(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """See `KeyValueCache.append`."""
-        return self._cache.append(self._layer, keys, values)
+        """Store (B, H, P, C) keys and values from the first real state on; returns them as they are."""
+        index = self._source[:, None, :, None].expand(-1, keys.shape[1], -1, keys.shape[3])
+        self._keys.copy_(keys.gather(2, index))
+        self._values.copy_(values.gather(2, index))
+        return keys, values
+
+
+class StepView:
+    """One more state of every row of one layer."""
+
+    def __init__(self, keys: Tensor, values: Tensor, places: Tensor, *, even: bool) -> None:
+        self._keys, self._values, self._places, self._even = keys, values, places, even
+
+    def append(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Store (n, H, 1, C) keys and values; returns all up to the longest row, (n, H, S', C)."""
+        if self._even:
+            self._keys[:, :, -1:] = keys
+            self._values[:, :, -1:] = values
+        else:
+            index = self._places[:, None, None, None].expand_as(keys)
+            self._keys.scatter_(2, index, keys.to(self._keys.dtype))
+            self._values.scatter_(2, index, values.to(self._values.dtype))
+        return self._keys, self._values

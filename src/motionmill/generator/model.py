@@ -7,14 +7,24 @@ positions count real states only: text from 0, motion goes on where the text end
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 
-from motionmill.generator.cache import KeyValueCache, LayerView
+from motionmill.generator.cache import KeyValueCache
 from motionmill.generator.config import GeneratorConfig
+
+
+class LayerView(Protocol):
+    """Where one layer keeps its keys and values."""
+
+    def append(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Store new ones, (B, H, n, C); returns those that attention looks at."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,25 +78,42 @@ class Generator(nn.Module):
             hidden = block(hidden, rotary, allowed)
         return self.head(self.norm(hidden[:, length - 1 :]))
 
-    def prefill(self, prefix: Prefix, cache: KeyValueCache) -> Tensor:
-        """Run the prefix into an empty cache; returns (B, V) logits of the first token."""
+    def prefill(
+        self, prefix: Prefix, cache: KeyValueCache, history: Sequence[Tensor] | None = None
+    ) -> Tensor:
+        """Run prefixes, and the tokens that a motion already has, into new rows of a cache.
+
+        Args:
+            history: B tensors (N_b,) of tokens, none by default.
+
+        Returns:
+            (B, V) logits of each row's next token.
+        """
         hidden, mask = self.embed_prefix(prefix)
-        cache.start(mask)
+        length = hidden.shape[1]
+        last = torch.full((len(hidden),), length - 1, device=hidden.device)
+        if history is not None and any(len(tokens) for tokens in history):
+            tokens = pad_sequence(list(history), batch_first=True, padding_value=self.config.pad)
+            counts = torch.tensor([len(row) for row in history], device=hidden.device)
+            hidden = torch.cat((hidden, self.embedding(tokens.to(hidden.device))), dim=1)
+            known = torch.arange(tokens.shape[1], device=hidden.device) < counts[:, None]
+            mask = torch.cat((mask, known), dim=1)
+            last = last + counts
         rotary = rotary_table(self.config, positions_of(mask))
-        allowed = attention_mask(mask, hidden.shape[1])
-        for layer, block in enumerate(self.blocks):
-            hidden = block(hidden, rotary, allowed, cache.layer(layer))
-        cache.advance(hidden.shape[1])
-        return self.head(self.norm(hidden[:, -1]))
+        allowed = attention_mask(mask, length)
+        for block, view in zip(self.blocks, cache.join(mask), strict=True):
+            hidden = block(hidden, rotary, allowed, view)
+        hidden = hidden[torch.arange(len(last), device=last.device), last]
+        return self.head(self.norm(hidden))
 
     def step(self, tokens: Tensor, cache: KeyValueCache) -> Tensor:
-        """One more token a row: (B,) tokens -> (B, V) logits of the next."""
+        """One more token a row of the cache: (n,) tokens -> (n, V) logits of the next."""
         hidden = self.embedding(tokens).unsqueeze(1)
-        rotary = rotary_table(self.config, cache.next_positions())
-        allowed = cache.visible()
-        for layer, block in enumerate(self.blocks):
-            hidden = block(hidden, rotary, allowed, cache.layer(layer))
-        cache.advance(1)
+        positions, visible, views = cache.step()
+        rotary = rotary_table(self.config, positions.unsqueeze(1))
+        for block, view in zip(self.blocks, views, strict=True):
+            hidden = block(hidden, rotary, visible, view)
+        cache.advance()
         return self.head(self.norm(hidden[:, 0]))
 
     def predict_length(self, prefix: Prefix) -> Tensor:
@@ -117,7 +144,7 @@ class Block(nn.Module):
         self.dropout = config.dropout
 
     def forward(
-        self, hidden: Tensor, rotary: Tensor, allowed: Tensor, cache: LayerView | None = None
+        self, hidden: Tensor, rotary: Tensor, allowed: Tensor | None, cache: LayerView | None = None
     ) -> Tensor:
         update = self.attention(self.attention_norm(hidden), rotary, allowed, cache)
         hidden = hidden + F.dropout(update, self.dropout, self.training)
@@ -135,7 +162,7 @@ class Attention(nn.Module):
         self.output = nn.Linear(config.width, config.width, bias=False)
 
     def forward(
-        self, hidden: Tensor, rotary: Tensor, allowed: Tensor, cache: LayerView | None
+        self, hidden: Tensor, rotary: Tensor, allowed: Tensor | None, cache: LayerView | None
     ) -> Tensor:
         heads = self.queries_keys_values(hidden).unflatten(-1, (3, self.num_heads, -1))
         queries, keys, values = (part.transpose(1, 2) for part in heads.unbind(2))

@@ -96,9 +96,13 @@ class TokenizerDataConfig(Config):
 
 
 class TokenizerRunConfig(Config):
-    """Everything that `motionmill train tokenizer` needs beside the data set."""
+    """Everything that `motionmill train tokenizer` needs beside the data set.
+
+    With `decoder_only`, a finished run is gone on with, and its tokens stay what they are.
+    """
 
     model: TokenizerConfig = TokenizerConfig()
     data: TokenizerDataConfig = TokenizerDataConfig()
     losses: TokenizerLossConfig = TokenizerLossConfig()
+    decoder_only: bool = False
     training: TrainingConfig = TrainingConfig()

@@ -47,24 +47,31 @@ class TokenizerTask:
         *,
         normalizer: Normalizer,
         weights: Tensor | None = None,
+        start: Tokenizer | None = None,
+        decoder_only: bool = False,
         seed: int = 0,
     ) -> None:
-        """Begin with random weights.
+        """Begin with random weights, or where `start` stands.
 
         Args:
             train: features (T, 272) of each clip.
             held_out: features of the clips that `evaluate` reports on.
             weights: how often each training clip is drawn; by its length where none are given.
+            decoder_only: the encoder stays as it is, and so do the tokens.
         """
         self.data, self.losses, self.normalizer, self.seed = data, losses, normalizer, seed
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            tokenizer = Tokenizer(model)
+            tokenizer = start or Tokenizer(model)
         self.model: nn.Module = tokenizer
         self._clips, self._held_out = list(train), list(held_out)
         lengths = torch.tensor([len(clip) for clip in self._clips]).double()
         self._weights = lengths if weights is None else weights.double()
-        tokenizer.calibrate(normalizer.normalize(self._batch(0).features))
+        if start is None:
+            tokenizer.calibrate(normalizer.normalize(self._batch(0).features))
+        if decoder_only:
+            tokenizer.encoder.requires_grad_(requires_grad=False)
+            tokenizer.project_in.requires_grad_(requires_grad=False)
 
     def batches(self, cursor: int) -> Iterator[Window]:
         while True:

@@ -27,18 +27,33 @@ _MAX_CLIPS_WHILE_TRAINING = 60
 
 
 def train_tokenizer(
-    config: TokenizerRunConfig, data: Path, output: Path, *, device: torch.device | None = None
+    config: TokenizerRunConfig,
+    data: Path,
+    output: Path,
+    *,
+    start: Path | None = None,
+    device: torch.device | None = None,
 ) -> Path:
     """Train, or go on with a run that was stopped; returns the run folder.
 
+    Args:
+        start: a finished run whose tokenizer and statistics this one begins with.
+
     Raises:
-        FileNotFoundError, ValueError: no data set, or no clips in it.
+        FileNotFoundError, ValueError: no data set, or no clips in it; a start that does not fit.
     """
+    begun = (
+        None if start is None else MotionCodec.load(start / "tokenizer", start / STATISTICS_NAME)
+    )
+    if begun is not None and begun.tokenizer.config != config.model:
+        raise ValueError(f"{start}: its tokenizer is not of the recipe's architecture")
+    if config.decoder_only and begun is None:
+        raise ValueError("this recipe trains a decoder alone; say of which run with --start")
     clips = load_clips(data, commercial_only=config.data.commercial_only)
     training = clips["train"]
     output.mkdir(parents=True, exist_ok=True)
     save_config(config, output / "config.yaml")
-    normalizer = fit_normalizer(training)
+    normalizer = fit_normalizer(training) if begun is None else begun.normalizer
     task = TokenizerTask(
         config.model,
         config.data,
@@ -47,6 +62,8 @@ def train_tokenizer(
         [clip.features for clip in _spread(clips["val"], _MAX_CLIPS_WHILE_TRAINING)],
         normalizer=normalizer,
         weights=clip_weights(training, config.data.source_weights),
+        start=None if begun is None else begun.tokenizer.train(),
+        decoder_only=config.decoder_only,
         seed=config.training.seed,
     )
     model = train(task, config.training, output, device=device)
