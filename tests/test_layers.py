@@ -20,9 +20,10 @@ NEXT: dict[str, set[str]] = {
     "tokenizer": {"data", "training"},
     "generator": {"tokenizer"},
     "pipeline": {"generator"},
+    "batch": {"pipeline"},
     "evaluation": {"pipeline"},
     "server": {"evaluation"},
-    "cli": {"server"},
+    "cli": {"server", "batch"},
 }
 FOR_EVERYONE = {"config", "extras", "chat"}
 ANYTHING = {"__init__", "__main__"}

@@ -11,6 +11,8 @@ import torch
 from motionmill.generator.release import find_release, load_release, shipped_models
 from motionmill.generator.text import MiniLM, TextStates
 from motionmill.motion import physics
+from motionmill.motion.motion import Motion
+from motionmill.motion.rotations import yaw_matrix
 from motionmill.pipeline import TextToMotion
 
 
@@ -60,6 +62,62 @@ def test_what_cannot_be_made(
 ) -> None:
     with pytest.raises(ValueError, match=word):
         pipeline(prompt, seconds=seconds)
+
+
+def test_longer_than_the_model_sees_at_once(pipeline: TextToMotion) -> None:
+    motion = pipeline("a person walks forward", seconds=25, seed=3)
+    assert motion.seconds == pytest.approx(25, abs=4 / 30)
+    speed = motion.joints().diff(dim=0).norm(dim=-1).amax(dim=-1)
+    assert speed.max() < 0.35  # metres a frame: no jump where the context slides
+
+
+def test_one_thing_after_another(pipeline: TextToMotion) -> None:
+    motion = pipeline.timeline(
+        [("a person walks forward", 3.0), ("a person raises both hands", 2.0)], seed=1
+    )
+    assert motion.seconds == pytest.approx(5.0, abs=8 / 30)
+    joints = motion.joints()
+    assert joints.diff(dim=0).norm(dim=-1).max() < 0.35
+    assert joints[80, 0, 2] > 1.0
+    assert pipeline.timeline([("a person walks forward", 3.0)], seed=1).rotations.equal(
+        pipeline("a person walks forward", seconds=3.0, seed=1).rotations
+    )
+    with pytest.raises(ValueError, match="empty timeline"):
+        pipeline.timeline([])
+
+
+def test_a_given_motion_goes_on(pipeline: TextToMotion) -> None:
+    turn = yaw_matrix(torch.tensor(1.0, dtype=torch.float64))
+    given = pipeline("a person walks forward", seconds=2, seed=1, cleanup=0).transformed(
+        turn, torch.tensor([3.0, 0.0, -2.0], dtype=torch.float64)
+    )
+    longer = pipeline.extend(given, "a person waves with the right hand", seconds=2, cleanup=0)
+    assert longer.seconds == pytest.approx(4.0, abs=8 / 30)
+    before = (longer[slice(0, 50)].joints() - given[slice(0, 50)].joints()).norm(dim=-1)
+    assert before.max() < 0.02
+    assert longer.joints().diff(dim=0).norm(dim=-1).max() < 0.35
+    with pytest.raises(ValueError, match="at least 4"):
+        pipeline.extend(given[slice(0, 2)], "a person waves")
+
+
+def test_a_stream_is_the_motion_in_pieces(pipeline: TextToMotion) -> None:
+    pieces = list(pipeline.stream("a person jumps", seconds=3, seed=2))
+    assert len(pieces) > 10
+    whole = pipeline("a person jumps", seconds=3, seed=2, cleanup=0)
+    rotations = torch.cat([piece.rotations for piece in pieces])
+    assert torch.allclose(rotations, whole.rotations, atol=1e-4)
+    root = torch.cat([piece.root for piece in pieces])
+    assert (root - whole.root).abs().max() < 0.2  # the body's size is known better at the end
+    assert root.diff(dim=0).norm(dim=-1).max() < 0.3
+
+
+def test_the_best_of_several(pipeline: TextToMotion) -> None:
+    def far(prompt: str, motion: Motion) -> float:
+        return float((motion.root[-1] - motion.root[0]).norm())
+
+    best = pipeline.best("a person walks", far, count=3, seconds=2)
+    others = pipeline.generate(["a person walks"] * 3, seconds=2)
+    assert far("", best) == max(far("", motion) for motion in others)
 
 
 def test_damaged_weights_are_refused(tmp_path: Path) -> None:

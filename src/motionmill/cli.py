@@ -23,10 +23,15 @@ Outputs = Annotated[tuple[Path, ...], tyro.conf.arg(aliases=["-o"]), tyro.conf.U
 
 
 def generate(
-    prompt: tyro.conf.Positional[str],
+    prompt: tyro.conf.Positional[str] = "",
     /,
+    *,
     output: Outputs,
     seconds: float | None = None,
+    then: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = (),
+    after: Path | None = None,
+    prompts: Path | None = None,
+    samples: int = 1,
     seed: int = 0,
     model: str = "mini",
     temperature: float | None = None,
@@ -42,6 +47,11 @@ def generate(
         prompt: what is done, in English.
         output: a file to write, by its suffix .glb .bvh .npz .mp4 .gif .png .npy; may be given several times.
         seconds: length; without it the motion ends by itself.
+        then: what is done after that and for how long, such as "a person waves:2"; may be given several times.
+        after: a motion file that the new motion goes on from.
+        prompts: a file of prompts instead, one a line or .jsonl; {} in the output's name is the line's number, and
+            files that are there already are kept.
+        samples: so many motions of the prompt, with seeds from --seed on; {} in the output's name is the seed.
         seed: another seed, another motion.
         model: "mini", "open", or a release folder.
         temperature: 0 takes the likeliest token; the model's own by default.
@@ -51,23 +61,28 @@ def generate(
         cleanup: strength of the foot-lock clean-up, 0 to 1.
         device: cpu, cuda, mps; a GPU when there is one.
     """
-    from motionmill.formats.files import check_writable, save
+    from motionmill import batch
     from motionmill.pipeline import TextToMotion, check_prompt
 
-    check_prompt(prompt)
-    for path in output:
-        check_writable(path)
     if not 0 <= cleanup <= 1:
         raise ValueError(f"--cleanup {cleanup}; expected 0 (raw) to 1")
+    if prompts is None:
+        check_prompt(prompt)
+    elif prompt or then or after or samples != 1:
+        raise ValueError("--prompts takes the place of a prompt, --then, --after and --samples")
+    job = batch.Job(prompt, output, seconds, batch.read_parts(then), after, samples, seed)
+    job.check() if prompts is None else batch.check_patterns(output)
     pipeline = TextToMotion.from_pretrained(model, device=device)
     given = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "guidance": guidance}
-    sampling = pipeline.release.config.sampling.changed(given)
-    motion = pipeline(prompt, seconds=seconds, seed=seed, sampling=sampling, cleanup=cleanup)
-    config = pipeline.release.config
-    for path in output:
-        save(motion, path, licence=config.licence)
-    files = ", ".join(str(path) for path in output)
-    print(f"{files}: {motion.seconds:.1f} s, seed {seed}, model {config.name} ({config.licence})")
+    settings = {
+        "sampling": pipeline.release.config.sampling.changed(given),
+        "cleanup": cleanup,
+    }
+    if prompts is None:
+        for line in job.run(pipeline, **settings):
+            print(line)
+    else:
+        print(batch.run_file(pipeline, prompts, output, seconds=seconds, seed=seed, **settings))
 
 
 def convert(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,13 +16,18 @@ from motionmill.generator.engine import Engine, Request
 from motionmill.generator.release import Release, load_release
 from motionmill.generator.text import T5, MiniLM, TextEncoder
 from motionmill.motion.cleanup import clean
-from motionmill.motion.features import to_motion
+from motionmill.motion.features import NUM_FEATURES, from_motion, leg_length, to_motion
 from motionmill.motion.motion import Motion
+from motionmill.motion.rotations import heading, yaw_matrix
+from motionmill.tokenizer.stream import StreamDecoder
 from motionmill.training.device import choose_device
 
 DEFAULT_MODEL = "mini"
 MAX_PROMPT_CHARACTERS = 1000
-_BATCH = 32
+MAX_SECONDS = 600.0
+_BLEND_FRAMES = 8
+
+Scorer = Callable[[str, Motion], float]
 
 
 class TextToMotion:
@@ -56,8 +63,8 @@ class TextToMotion:
         return self.release.generator.head.weight.device
 
     @property
-    def max_seconds(self) -> float:
-        """The longest motion that the model makes."""
+    def context_seconds(self) -> float:
+        """How much of a motion the model sees at once; a longer one goes on from its last half."""
         tokens = self.release.generator.config.max_tokens
         return tokens * self.release.codec.frames_per_token / self.release.config.fps
 
@@ -94,7 +101,7 @@ class TextToMotion:
             cleanup: strength of the foot-lock clean-up, 0 (raw) to 1.
 
         Raises:
-            ValueError: an empty or endless prompt, or a length that the model cannot make.
+            ValueError: an empty or endless prompt, or a length that cannot be made.
         """
         for prompt in prompts:
             check_prompt(prompt)
@@ -109,16 +116,120 @@ class TextToMotion:
                 f"{len(prompts)} prompts, {len(seeds)} seeds, {len(lengths)} lengths; expected as many"
             )
         durations = [self._num_tokens(length) for length in lengths]
-        motions: list[Motion] = []
-        for start in range(0, len(prompts), _BATCH):
-            rows = slice(start, start + _BATCH)
-            for prompt, tokens in zip(
-                prompts[rows],
-                self.tokens(prompts[rows], durations[rows], seeds[rows], sampling),
-                strict=True,
-            ):
-                motions.append(self.decode(tokens, name=prompt, cleanup=cleanup))
-        return motions
+        made = self.tokens(prompts, durations, seeds, sampling)
+        return [
+            self.decode(tokens, name=prompt, cleanup=cleanup)
+            for prompt, tokens in zip(prompts, made, strict=True)
+        ]
+
+    def best(
+        self, prompt: str, scorer: Scorer, *, count: int = 4, seed: int = 0, **settings: Any
+    ) -> Motion:
+        """Of `count` motions the one that `scorer(prompt, motion)` gives the highest score; seeds from `seed` on."""
+        seeds = list(range(seed, seed + count))
+        motions = self.generate([prompt] * count, seeds=seeds, **settings)
+        return max(motions, key=lambda motion: scorer(prompt, motion))
+
+    def timeline(
+        self,
+        parts: Sequence[tuple[str, float | None]],
+        *,
+        seed: int = 0,
+        sampling: SamplingConfig | None = None,
+        cleanup: float = 1.0,
+    ) -> Motion:
+        """One motion that does one thing after another.
+
+        Args:
+            parts: prompts and how long each lasts, seconds; None where the model decides.
+
+        Raises:
+            ValueError: no parts, or one that cannot be made.
+        """
+        if not parts:
+            raise ValueError("an empty timeline; give at least one prompt")
+        for prompt, _ in parts:
+            check_prompt(prompt)
+        tokens = torch.empty(0, dtype=torch.long)
+        for number, (prompt, seconds) in enumerate(parts):
+            length = self._num_tokens(seconds)
+            new = self.tokens([prompt], [length], [seed + number], sampling, history=tokens)[0]
+            tokens = torch.cat((tokens, new))
+        return self.decode(tokens, name="; ".join(prompt for prompt, _ in parts), cleanup=cleanup)
+
+    def extend(
+        self,
+        motion: Motion,
+        prompt: str,
+        *,
+        seconds: float | None = None,
+        seed: int = 0,
+        sampling: SamplingConfig | None = None,
+        cleanup: float = 1.0,
+    ) -> Motion:
+        """A motion -> the same motion on our skeleton at 30 fps, going on as the prompt says, without a seam.
+
+        Args:
+            motion: on an SMPL-22 skeleton (see `motionmill.motion.retarget` for others), at least one token long.
+            seconds: how much is added; without it the model decides.
+
+        Raises:
+            ValueError: another skeleton, or a motion that is too short.
+        """
+        check_prompt(prompt)
+        codec, unit = self.release.codec, self.release.codec.frames_per_token
+        features = from_motion(motion)
+        if len(features) < unit:
+            raise ValueError(
+                f"the motion to go on from has {len(features)} frames at 30 fps; expected at least {unit}"
+            )
+        history = codec.encode(features[len(features) % unit :].float()).cpu()
+        new = self.tokens([prompt], [self._num_tokens(seconds)], [seed], sampling, history=history)
+        decoded = codec.decode(torch.cat((history, new[0])).to(self.device)).to(features)
+        known = len(history) * unit
+        # The last frames of the given motion go over into how the tokenizer sees them, which is where the rest begins.
+        blend = min(_BLEND_FRAMES, known)
+        weight = torch.linspace(0, 1, blend + 2)[1:-1, None].to(features)
+        features[-blend:] = torch.lerp(features[-blend:], decoded[known - blend : known], weight)
+        made = to_motion(torch.cat((features, decoded[known:])), name=prompt)
+        made = clean(made, strength=cleanup) if cleanup > 0 else made
+        turn = yaw_matrix(heading(motion.rotations[0, 0]))
+        start = motion.root[0] * motion.root.new_tensor([1.0, 0.0, 1.0])
+        return made.transformed(turn, start)
+
+    def stream(
+        self,
+        prompt: str,
+        *,
+        seconds: float | None = None,
+        seed: int = 0,
+        sampling: SamplingConfig | None = None,
+    ) -> Iterator[Motion]:
+        """The motion in pieces, as they come; raw, since the clean-up needs the whole.
+
+        With the shipped models the first piece comes after one token; a tokenizer that looks ahead comes later.
+        """
+        check_prompt(prompt)
+        request = self._requests([prompt], [self._num_tokens(seconds)], [seed], sampling)[0]
+        decoder = StreamDecoder(self.release.codec)
+        features = torch.empty(0, NUM_FEATURES, dtype=torch.float64)
+        leg = None
+        pieces = itertools.chain(
+            (decoder.push([token]) for token in self.engine.submit(request)),
+            iter([None]),
+        )
+        for piece in pieces:
+            rows = decoder.finish() if piece is None else piece
+            if not len(rows):
+                continue
+            leg = leg_length(rows) if leg is None else leg
+            features = torch.cat((features, rows))
+            yield to_motion(features, name=prompt, leg=leg)[slice(-len(rows), None)]
+
+    def check(self, prompt: str, seconds: float | None = None) -> None:
+        """Raises ValueError for a prompt or a length that this model cannot make."""
+        check_prompt(prompt)
+        self._num_tokens(seconds)
 
     def tokens(
         self,
@@ -126,30 +237,46 @@ class TextToMotion:
         durations: Sequence[int],
         seeds: Sequence[int],
         sampling: SamplingConfig | None = None,
+        *,
+        history: Tensor | None = None,
     ) -> list[Tensor]:
-        """Prompts -> (N,) tokens each; a duration is a number of tokens, 0 where the motion ends by itself."""
-        sampling = sampling or self.release.config.sampling
-        *states, nothing = self.encoder.encode([*prompts, ""])
-        requests = [
-            Request(text, sampling, seed=seed, duration=duration, unconditional=nothing)
-            for text, duration, seed in zip(states, durations, seeds, strict=True)
-        ]
-        return self.engine.generate(requests)
+        """Prompts -> (N,) new tokens each; a duration is a number of tokens, 0 where the motion ends by itself."""
+        return self.engine.generate(self._requests(prompts, durations, seeds, sampling, history))
 
     def decode(self, tokens: Tensor, *, name: str = "", cleanup: float = 1.0) -> Motion:
         """(N,) tokens -> Motion on our skeleton."""
-        features = self.release.codec.decode(tokens).cpu()
+        features = self.release.codec.decode(tokens.to(self.device)).cpu()
         motion = to_motion(features, name=name)
         return clean(motion, strength=cleanup) if cleanup > 0 else motion
+
+    def _requests(
+        self,
+        prompts: Sequence[str],
+        durations: Sequence[int],
+        seeds: Sequence[int],
+        sampling: SamplingConfig | None,
+        history: Tensor | None = None,
+    ) -> list[Request]:
+        sampling = sampling or self.release.config.sampling
+        *states, nothing = self.encoder.encode([*prompts, ""])
+        return [
+            Request(
+                text,
+                sampling,
+                seed=seed,
+                duration=duration,
+                unconditional=nothing,
+                history=history,
+            )
+            for text, duration, seed in zip(states, durations, seeds, strict=True)
+        ]
 
     def _num_tokens(self, seconds: float | None) -> int:
         if seconds is None:
             return 0
         unit = self.release.codec.frames_per_token / self.release.config.fps
-        if not (math.isfinite(seconds) and unit <= seconds <= self.max_seconds):
-            raise ValueError(
-                f"{seconds} seconds; this model makes {unit:.2f} to {self.max_seconds:g} seconds"
-            )
+        if not (math.isfinite(seconds) and unit <= seconds <= MAX_SECONDS):
+            raise ValueError(f"{seconds} seconds; expected {unit:.2f} to {MAX_SECONDS:g} seconds")
         return max(1, round(seconds / unit))
 
 

@@ -105,11 +105,20 @@ def to_rotations(features: Tensor) -> tuple[Tensor, Tensor]:
     return torch.cat((root_rotation.unsqueeze(-3), rotations[..., 1:, :, :]), dim=-3), root
 
 
-def to_motion(features: Tensor, skeleton: Skeleton | None = None, *, name: str = "") -> Motion:
+def to_motion(
+    features: Tensor,
+    skeleton: Skeleton | None = None,
+    *,
+    name: str = "",
+    leg: Tensor | None = None,
+) -> Motion:
     """Rotation route on a skeleton of ours: (T, 272) features -> Motion at 30 fps.
 
     The heading is a pure yaw (decoded features never tilt the world), the root path is scaled by leg length when the
     features were made on another body, and the lowest joint of the clip stands where a foot joint stands.
+
+    Args:
+        leg: leg length of the body that the features were made on, metres; measured on them where it is not given.
     """
     skeleton = skeleton or adult_skeleton()
     increments = matrix_from_6d(features[..., HEADING])
@@ -118,7 +127,7 @@ def to_motion(features: Tensor, skeleton: Skeleton | None = None, *, name: str =
     rotations[..., 0, :, :] = unturn.transpose(-1, -2) @ rotations[..., 0, :, :]
     root = recover_root(features, unturn)
     height = features[..., POSITIONS.start + 1]
-    scale = skeleton.leg_length / leg_length(features)
+    scale = skeleton.leg_length / (leg_length(features) if leg is None else leg)
     root = torch.stack((root[..., 0], height, root[..., 2]), dim=-1) * scale
     root = root + root.new_tensor([0.0, skeleton.foot_joint_height, 0.0])
     return Motion(rotations, root, FEATURES_FPS, skeleton, name)
