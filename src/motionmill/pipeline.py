@@ -47,7 +47,7 @@ class TextToMotion:
         """Load a model.
 
         Args:
-            model: a name that ships with the package ("mini", "open") or a release folder.
+            model: a name that ships with the package ("mini") or a release folder.
             device: where to run; a GPU when there is one, else the CPU.
 
         Raises:
