@@ -58,9 +58,9 @@ class Job:
         config = pipeline.release.config
         for seed in range(self.seed, self.seed + self.samples):
             motion = self._motion(pipeline, seed, settings)
-            files = [
-                Path(str(path).format(seed)) if self.samples > 1 else path for path in self.outputs
-            ]
+            files = self.outputs
+            if self.samples > 1:
+                files = tuple(_named(path, str(seed)) for path in self.outputs)
             for path in files:
                 save(motion, path, licence=config.licence)
             names = ", ".join(map(str, files))
@@ -98,7 +98,12 @@ def check_patterns(outputs: Sequence[Path], why: str = "many prompts") -> None:
             raise ValueError(
                 f"-o {path}: {why} need {{}} in the name, such as {path.stem}-{{}}{path.suffix}"
             )
-        check_writable(path.with_name(path.name.format("1")))
+        check_writable(_named(path, "1"))
+
+
+def _named(path: Path, part: str) -> Path:
+    """The path with `part` where {} stands in its name."""
+    return path.with_name(path.name.replace("{}", part))
 
 
 def run_file(
@@ -200,7 +205,7 @@ def _make(
 
 
 def _files(outputs: Sequence[Path], line: Line) -> list[Path]:
-    return [path.with_name(path.name.format(f"{line.number:05d}")) for path in outputs]
+    return [_named(path, f"{line.number:05d}") for path in outputs]
 
 
 def _chunks(

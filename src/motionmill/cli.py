@@ -62,22 +62,18 @@ def generate(
         device: cpu, cuda, mps; a GPU when there is one.
     """
     from motionmill import batch
-    from motionmill.pipeline import TextToMotion, check_prompt
+    from motionmill.pipeline import TextToMotion
 
     if not 0 <= cleanup <= 1:
         raise ValueError(f"--cleanup {cleanup}; expected 0 (raw) to 1")
-    if prompts is None:
-        check_prompt(prompt)
-    elif prompt or then or after or samples != 1:
+    if prompts is not None and (prompt or then or after or samples != 1):
         raise ValueError("--prompts takes the place of a prompt, --then, --after and --samples")
     job = batch.Job(prompt, output, seconds, batch.read_parts(then), after, samples, seed)
     job.check() if prompts is None else batch.check_patterns(output)
     pipeline = TextToMotion.from_pretrained(model, device=device)
     given = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "guidance": guidance}
-    settings = {
-        "sampling": pipeline.release.config.sampling.changed(given),
-        "cleanup": cleanup,
-    }
+    sampling = pipeline.release.config.sampling.changed(given)
+    settings = {"sampling": sampling, "cleanup": cleanup}
     if prompts is None:
         for line in job.run(pipeline, **settings):
             print(line)

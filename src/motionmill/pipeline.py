@@ -26,6 +26,7 @@ DEFAULT_MODEL = "mini"
 MAX_PROMPT_CHARACTERS = 1000
 MAX_SECONDS = 600.0
 _BLEND_FRAMES = 8
+_TEXTS = 64  # encoded at once
 
 Scorer = Callable[[str, Motion], float]
 
@@ -258,7 +259,9 @@ class TextToMotion:
         history: Tensor | None = None,
     ) -> list[Request]:
         sampling = sampling or self.release.config.sampling
-        *states, nothing = self.encoder.encode([*prompts, ""])
+        texts = [*prompts, ""]
+        parts = (texts[start : start + _TEXTS] for start in range(0, len(texts), _TEXTS))
+        *states, nothing = (text for part in parts for text in self.encoder.encode(part))
         return [
             Request(
                 text,

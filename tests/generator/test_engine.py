@@ -133,6 +133,19 @@ def test_motions_longer_than_the_context(model: Generator) -> None:
     assert torch.equal(both[1], long)
 
 
+def test_the_model_is_told_what_is_left(model: Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, told = Engine(model), list[list[int]]()
+    whole = engine._prefix
+
+    def listen(states: list[Tensor], durations: list[int]) -> object:
+        told.append(durations)
+        return whole(states, durations)
+
+    monkeypatch.setattr(engine, "_prefix", listen)
+    assert len(engine.submit(request(duration=35)).result()) == 35
+    assert told == [[20], [20], [15]]  # of the motion in sight, its history of 10 tokens included
+
+
 def test_a_motion_goes_on(model: Generator) -> None:
     greedy = SamplingConfig(guidance=1.0, temperature=0.0)
     whole = Engine(model).submit(request(sampling=greedy, duration=16)).result()

@@ -176,8 +176,6 @@ class Engine:
         if not joining:
             return
         self._hint_lengths(joining)
-        for stream in joining:
-            stream._aim = min(stream._aim, self.model.config.max_tokens)
         self._join(joining, [_history(stream.request)[-self._overlap :] for stream in joining])
 
     def _hint_lengths(self, streams: Sequence[Stream]) -> None:
