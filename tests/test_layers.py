@@ -23,7 +23,8 @@ NEXT: dict[str, set[str]] = {
     "batch": {"pipeline"},
     "evaluation": {"pipeline"},
     "server": {"evaluation"},
-    "cli": {"server", "batch"},
+    "commands": {"server", "batch"},
+    "cli": {"commands"},
 }
 FOR_EVERYONE = {"config", "extras", "chat"}
 ANYTHING = {"__init__", "__main__"}

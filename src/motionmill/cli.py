@@ -1,4 +1,4 @@
-"""The command line: a table of commands, each about ten lines that call one function of the package.
+"""The command line: a table of the commands, which are in `commands/`, and how one is run.
 
 A command is a function whose arguments are its options. Commands that take a recipe get its values as `config`; each
 of them can be changed by a flag such as `--model.width 512`.
@@ -11,251 +11,12 @@ import difflib
 import logging
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
 
+from motionmill.commands import data, files, generate, models, train
 from motionmill.config import Config, load_recipe
-
-Output = Annotated[Path, tyro.conf.arg(aliases=["-o"])]
-Outputs = Annotated[tuple[Path, ...], tyro.conf.arg(aliases=["-o"]), tyro.conf.UseAppendAction]
-
-
-def generate(
-    prompt: tyro.conf.Positional[str] = "",
-    /,
-    *,
-    output: Outputs,
-    seconds: float | None = None,
-    then: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = (),
-    after: Path | None = None,
-    prompts: Path | None = None,
-    samples: int = 1,
-    seed: int = 0,
-    model: str = "mini",
-    temperature: float | None = None,
-    top_k: int | None = None,
-    top_p: float | None = None,
-    guidance: float | None = None,
-    cleanup: float = 1.0,
-    device: str | None = None,
-) -> None:
-    """A sentence -> a character that moves, in files for other programs.
-
-    Args:
-        prompt: what is done, in English.
-        output: a file to write, by its suffix .glb .bvh .npz .mp4 .gif .png .npy; may be given several times.
-        seconds: length; without it the motion ends by itself.
-        then: what is done after that and for how long, such as "a person waves:2"; may be given several times.
-        after: a motion file that the new motion goes on from.
-        prompts: a file of prompts instead, one a line or .jsonl; {} in the output's name is the line's number, and
-            files that are there already are kept.
-        samples: so many motions of the prompt, with seeds from --seed on; {} in the output's name is the seed.
-        seed: another seed, another motion.
-        model: "mini", or a release folder.
-        temperature: 0 takes the likeliest token; the model's own by default.
-        top_k: draw among the k likeliest tokens.
-        top_p: draw among the likeliest tokens that hold this much probability.
-        guidance: how closely to follow the text; 1 is none.
-        cleanup: strength of the foot-lock clean-up, 0 to 1.
-        device: cpu, cuda, mps; a GPU when there is one.
-    """
-    from motionmill import batch
-    from motionmill.pipeline import TextToMotion
-
-    if not 0 <= cleanup <= 1:
-        raise ValueError(f"--cleanup {cleanup}; expected 0 (raw) to 1")
-    if prompts is not None and (prompt or then or after or samples != 1):
-        raise ValueError("--prompts takes the place of a prompt, --then, --after and --samples")
-    job = batch.Job(prompt, output, seconds, batch.read_parts(then), after, samples, seed)
-    job.check() if prompts is None else batch.check_patterns(output)
-    pipeline = TextToMotion.from_pretrained(model, device=device)
-    given = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "guidance": guidance}
-    sampling = pipeline.release.config.sampling.changed(given)
-    settings = {"sampling": sampling, "cleanup": cleanup}
-    if prompts is None:
-        for line in job.run(pipeline, **settings):
-            print(line)
-    else:
-        print(batch.run_file(pipeline, prompts, output, seconds=seconds, seed=seed, **settings))
-
-
-def convert(
-    source: tyro.conf.Positional[Path], /, output: Outputs, fps: float | None = None
-) -> None:
-    """A motion file -> other formats; a rig that is recognised is carried over to our skeleton.
-
-    Args:
-        source: .bvh .npz .glb .npy
-        output: files to write.
-        fps: frames per second of the result; as in the source by default.
-    """
-    from motionmill.formats.files import check_writable, load, save
-    from motionmill.motion.retarget import retarget
-    from motionmill.motion.skeleton import SMPL_22_NAMES
-
-    for path in output:
-        check_writable(path)
-    motion = load(source)
-    if motion.skeleton.names != SMPL_22_NAMES:
-        motion = retarget(motion)
-    if fps is not None:
-        motion = motion.resample(fps)
-    for path in output:
-        save(motion, path)
-    print(
-        f"{', '.join(map(str, output))}: {motion.seconds:.1f} s, {len(motion)} frames at {motion.fps:g} fps"
-    )
-
-
-def inspect(source: tyro.conf.Positional[Path], /) -> None:
-    """What is in a motion file: skeleton, length, path, feet.
-
-    Args:
-        source: .bvh .npz .glb .npy
-    """
-    from motionmill.formats.files import load
-    from motionmill.motion.report import report
-
-    print(report(load(source)))
-
-
-def data_run(
-    config: Config,
-    *,
-    input: tuple[Path, ...],
-    output: Output,
-    recipe: str = "data",
-) -> None:
-    """Motion capture -> a captioned, leak-free, sharded data set; goes on where it stopped.
-
-    Args:
-        input: folders of packed shards or BVH files.
-        output: the data set's folder.
-        recipe: name of a shipped recipe, or a YAML file.
-    """
-    from motionmill.data.build import build
-    from motionmill.data.config import DataConfig
-    from motionmill.training.progress import progress_bar
-
-    assert isinstance(config, DataConfig)
-    with progress_bar("shards") as progress:
-        build(list(input), output, config, progress=progress)
-    print(f"{output / 'README.md'}")
-
-
-def train_tokenizer(
-    config: Config,
-    *,
-    data: Path,
-    output: Output,
-    recipe: str = "tokenizer",
-    start: Path | None = None,
-    device: str | None = None,
-) -> None:
-    """A data set -> a motion tokenizer; goes on where it stopped.
-
-    Args:
-        data: a data set of `motionmill data run`.
-        output: the run's folder.
-        recipe: name of a shipped recipe, or a YAML file.
-        start: a finished run to begin with, for example to train its decoder further.
-        device: cpu, cuda, mps.
-    """
-    from motionmill.tokenizer import train
-    from motionmill.tokenizer.config import TokenizerRunConfig
-    from motionmill.training.device import choose_device
-
-    assert isinstance(config, TokenizerRunConfig)
-    run = train.train_tokenizer(config, data, output, start=start, device=choose_device(device))
-    print(f"{run / 'report.json'}")
-
-
-def train_generator(
-    config: Config,
-    *,
-    data: Path,
-    tokenizer: Path,
-    output: Output,
-    recipe: str = "generator-mini",
-    device: str | None = None,
-) -> None:
-    """A data set and a tokenizer -> a text-to-token generator; goes on where it stopped.
-
-    Args:
-        data: a data set of `motionmill data run`.
-        tokenizer: a finished run of `motionmill train tokenizer`.
-        output: the run's folder.
-        recipe: name of a shipped recipe, or a YAML file.
-        device: cpu, cuda, mps.
-    """
-    from motionmill.generator import train
-    from motionmill.generator.config import GeneratorRunConfig
-    from motionmill.training.device import choose_device
-
-    assert isinstance(config, GeneratorRunConfig)
-    run = train.train_generator(config, data, tokenizer, output, device=choose_device(device))
-    print(f"{run / 'generator'}")
-
-
-def train_export(
-    config: Config,
-    run: tyro.conf.Positional[Path],
-    /,
-    output: Output,
-    recipe: str = "release-mini",
-    card: Path | None = None,
-) -> None:
-    """A finished generator run -> a release folder that `--model` takes.
-
-    Args:
-        run: a finished run of `motionmill train generator`.
-        output: the release folder.
-        recipe: name, licence and default sampling: a shipped recipe, or a YAML file.
-        card: text for the model card; a table of the run's settings is added.
-    """
-    from motionmill.generator.config import ReleaseConfig
-    from motionmill.generator.release import export
-
-    assert isinstance(config, ReleaseConfig)
-    export(run, output, config, card)
-    print(f"{output}")
-
-
-def import_official(
-    *,
-    tokenizer: Path,
-    generator: Path,
-    stats: Path,
-    output: Output,
-    heads: int | None = None,
-    text_encoder: str = "google/flan-t5-xl",
-) -> None:
-    """The paper's released checkpoints -> a release folder that `--model` takes.
-
-    Args:
-        tokenizer: the tokenizer's .pth, or a .zip that holds it.
-        generator: the generator's .pth, or a .zip that holds it.
-        stats: folder of mean.npy and std.npy.
-        output: the release folder.
-        heads: attention heads, for a generator that is no preset.
-        text_encoder: folder or Hub name of the T5 encoder that it was trained with.
-    """
-    from motionmill.generator import official
-    from motionmill.training.progress import progress_bar
-
-    with progress_bar("tensors") as progress:
-        official.import_official(
-            tokenizer,
-            generator,
-            stats,
-            output,
-            heads=heads,
-            text_encoder=text_encoder,
-            progress=progress,
-        )
-    print(f"{output}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -295,14 +56,14 @@ def _release_config() -> type[Config]:
 
 
 _COMMANDS = {
-    "generate": _Command(generate),
-    "convert": _Command(convert),
-    "inspect": _Command(inspect),
-    "data run": _Command(data_run, _data_config),
-    "train tokenizer": _Command(train_tokenizer, _tokenizer_config),
-    "train generator": _Command(train_generator, _generator_config),
-    "train export": _Command(train_export, _release_config),
-    "import-official": _Command(import_official),
+    "generate": _Command(generate.generate),
+    "convert": _Command(files.convert),
+    "inspect": _Command(files.inspect),
+    "data run": _Command(data.run, _data_config),
+    "train tokenizer": _Command(train.tokenizer, _tokenizer_config),
+    "train generator": _Command(train.generator, _generator_config),
+    "train export": _Command(train.export, _release_config),
+    "import-official": _Command(models.import_official),
 }
 
 
