@@ -43,6 +43,7 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=4, help="motions a pair")
     parser.add_argument("--temperature", type=float)
     parser.add_argument("--guidance", type=float)
+    parser.add_argument("--candidates", type=int, help="motions that the ranker chooses among")
     parser.add_argument("--only", nargs="*", help="parts to measure")
     parser.add_argument("-o", "--output", type=Path, required=True)
     arguments = parser.parse_args()
@@ -56,6 +57,7 @@ def main() -> None:
         "model": arguments.model,
         "licence": pipeline.release.config.licence,
         "sampling": sampling.model_dump(),
+        "candidates": arguments.candidates or pipeline.release.config.candidates,
         "host": host(),
     }
     parts = {
@@ -97,7 +99,8 @@ class Bench:
         self.made_pairs: list[Verdict] = []
 
     def generate(self, prompts: list[str]) -> list[Motion]:
-        return self.pipeline.generate(prompts, sampling=self.sampling)
+        candidates = self.arguments.candidates
+        return self.pipeline.generate(prompts, sampling=self.sampling, candidates=candidates)
 
     def tokenizer(self) -> dict[str, Any]:
         """Reconstruction of the held-out takes."""
@@ -112,7 +115,11 @@ class Bench:
         for start in range(0, len(prompts), 32):
             part = prompts[start : start + 32]
             tokens += self.pipeline.tokens(
-                part, [0] * len(part), list(range(start, start + len(part))), self.sampling
+                part,
+                [0] * len(part),
+                list(range(start, start + len(part))),
+                self.sampling,
+                candidates=self.arguments.candidates,
             )
         seconds = sorted(
             len(row) * self.pipeline.release.codec.frames_per_token / 30 for row in tokens

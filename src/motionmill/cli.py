@@ -49,6 +49,12 @@ def _generator_config() -> type[Config]:
     return GeneratorRunConfig
 
 
+def _ranker_config() -> type[Config]:
+    from motionmill.generator.config import RankerRunConfig
+
+    return RankerRunConfig
+
+
 def _release_config() -> type[Config]:
     from motionmill.generator.config import ReleaseConfig
 
@@ -62,6 +68,7 @@ _COMMANDS = {
     "data run": _Command(data.run, _data_config),
     "train tokenizer": _Command(train.tokenizer, _tokenizer_config),
     "train generator": _Command(train.generator, _generator_config),
+    "train ranker": _Command(train.ranker, _ranker_config),
     "train export": _Command(train.export, _release_config),
     "import-official": _Command(models.import_official),
 }

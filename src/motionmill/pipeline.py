@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from motionmill.training.device import choose_device
 DEFAULT_MODEL = "mini"
 MAX_PROMPT_CHARACTERS = 1000
 MAX_SECONDS = 600.0
+MAX_CANDIDATES = 64
 _BLEND_FRAMES = 8
 _TEXTS = 64  # encoded at once
 
@@ -76,11 +79,17 @@ class TextToMotion:
         seconds: float | None = None,
         seed: int = 0,
         sampling: SamplingConfig | None = None,
+        candidates: int | None = None,
         cleanup: float = 1.0,
     ) -> Motion:
         """One prompt -> one motion at 30 fps; see `generate`."""
         return self.generate(
-            [prompt], seconds=seconds, seeds=[seed], sampling=sampling, cleanup=cleanup
+            [prompt],
+            seconds=seconds,
+            seeds=[seed],
+            sampling=sampling,
+            candidates=candidates,
+            cleanup=cleanup,
         )[0]
 
     def generate(
@@ -90,6 +99,7 @@ class TextToMotion:
         seconds: float | Sequence[float | None] | None = None,
         seeds: Sequence[int] | None = None,
         sampling: SamplingConfig | None = None,
+        candidates: int | None = None,
         cleanup: float = 1.0,
     ) -> list[Motion]:
         """Prompts -> motions at 30 fps.
@@ -99,6 +109,8 @@ class TextToMotion:
             seconds: length, for all or for each; met to one token. Without it a motion ends by itself.
             seeds: one a prompt, 0, 1, 2, ... by default; a seed gives the same motion whatever else is in the batch.
             sampling: temperature, truncation and guidance; the model's own by default.
+            candidates: motions drawn of each prompt, of which the model's ranker takes the best; the model's own number
+                by default.
             cleanup: strength of the foot-lock clean-up, 0 (raw) to 1.
 
         Raises:
@@ -117,7 +129,7 @@ class TextToMotion:
                 f"{len(prompts)} prompts, {len(seeds)} seeds, {len(lengths)} lengths; expected as many"
             )
         durations = [self._num_tokens(length) for length in lengths]
-        made = self.tokens(prompts, durations, seeds, sampling)
+        made = self.tokens(prompts, durations, seeds, sampling, candidates=candidates)
         return [
             self.decode(tokens, name=prompt, cleanup=cleanup)
             for prompt, tokens in zip(prompts, made, strict=True)
@@ -128,7 +140,7 @@ class TextToMotion:
     ) -> Motion:
         """Of `count` motions the one that `scorer(prompt, motion)` gives the highest score; seeds from `seed` on."""
         seeds = list(range(seed, seed + count))
-        motions = self.generate([prompt] * count, seeds=seeds, **settings)
+        motions = self.generate([prompt] * count, seeds=seeds, candidates=1, **settings)
         return max(motions, key=lambda motion: scorer(prompt, motion))
 
     def timeline(
@@ -137,6 +149,7 @@ class TextToMotion:
         *,
         seed: int = 0,
         sampling: SamplingConfig | None = None,
+        candidates: int | None = None,
         cleanup: float = 1.0,
     ) -> Motion:
         """One motion that does one thing after another.
@@ -154,7 +167,14 @@ class TextToMotion:
         tokens = torch.empty(0, dtype=torch.long)
         for number, (prompt, seconds) in enumerate(parts):
             length = self._num_tokens(seconds)
-            new = self.tokens([prompt], [length], [seed + number], sampling, history=tokens)[0]
+            new = self.tokens(
+                [prompt],
+                [length],
+                [seed + number],
+                sampling,
+                history=tokens,
+                candidates=candidates,
+            )[0]
             tokens = torch.cat((tokens, new))
         return self.decode(tokens, name="; ".join(prompt for prompt, _ in parts), cleanup=cleanup)
 
@@ -166,6 +186,7 @@ class TextToMotion:
         seconds: float | None = None,
         seed: int = 0,
         sampling: SamplingConfig | None = None,
+        candidates: int | None = None,
         cleanup: float = 1.0,
     ) -> Motion:
         """A motion -> the same motion on our skeleton at 30 fps, going on as the prompt says, without a seam.
@@ -185,7 +206,14 @@ class TextToMotion:
                 f"the motion to go on from has {len(features)} frames at 30 fps; expected at least {unit}"
             )
         history = codec.encode(features[len(features) % unit :].float()).cpu()
-        new = self.tokens([prompt], [self._num_tokens(seconds)], [seed], sampling, history=history)
+        new = self.tokens(
+            [prompt],
+            [self._num_tokens(seconds)],
+            [seed],
+            sampling,
+            history=history,
+            candidates=candidates,
+        )
         decoded = codec.decode(torch.cat((history, new[0])).to(self.device)).to(features)
         known = len(history) * unit
         # The last frames of the given motion go over into how the tokenizer sees them, which is where the rest begins.
@@ -240,14 +268,39 @@ class TextToMotion:
         sampling: SamplingConfig | None = None,
         *,
         history: Tensor | None = None,
+        candidates: int | None = None,
     ) -> list[Tensor]:
         """Prompts -> (N,) new tokens each; a duration is a number of tokens, 0 where the motion ends by itself."""
-        return self.engine.generate(self._requests(prompts, durations, seeds, sampling, history))
+        count = self._num_candidates(candidates)
+        requests = self._requests(prompts, durations, seeds, sampling, history)
+        drawn = self.engine.generate(
+            [
+                replace(request, seed=_candidate_seed(request.seed, number))
+                for request in requests
+                for number in range(count)
+            ]
+        )
+        return [
+            self._best(request, drawn[place * count : (place + 1) * count])
+            for place, request in enumerate(requests)
+        ]
+
+    def _best(self, request: Request, drawn: Sequence[Tensor]) -> Tensor:
+        """Of the tokens of several motions those that fit the text best."""
+        ranker = self.release.ranker
+        if len(drawn) == 1 or ranker is None:
+            return drawn[0]
+        history = torch.empty(0, dtype=torch.long) if request.history is None else request.history
+        known = len(history) * self.release.codec.frames_per_token
+        decoded = [self._features(torch.cat((history, tokens)))[known:] for tokens in drawn]
+        return drawn[int(ranker.scores(request.states, decoded).argmax())]
+
+    def _features(self, tokens: Tensor) -> Tensor:
+        return self.release.codec.decode(tokens.to(self.device)).cpu()
 
     def decode(self, tokens: Tensor, *, name: str = "", cleanup: float = 1.0) -> Motion:
         """(N,) tokens -> Motion on our skeleton."""
-        features = self.release.codec.decode(tokens.to(self.device)).cpu()
-        motion = to_motion(features, name=name)
+        motion = to_motion(self._features(tokens), name=name)
         return clean(motion, strength=cleanup) if cleanup > 0 else motion
 
     def _requests(
@@ -274,6 +327,17 @@ class TextToMotion:
             for text, duration, seed in zip(states, durations, seeds, strict=True)
         ]
 
+    def _num_candidates(self, asked: int | None) -> int:
+        if asked is None:
+            return self.release.config.candidates if self.release.ranker is not None else 1
+        if not 1 <= asked <= MAX_CANDIDATES:
+            raise ValueError(f"{asked} candidates; expected 1 to {MAX_CANDIDATES}")
+        if asked > 1 and self.release.ranker is None:
+            raise ValueError(
+                f"{asked} candidates, but {self.release.config.name!r} has no ranker to choose by; use 1, or `best`"
+            )
+        return asked
+
     def _num_tokens(self, seconds: float | None) -> int:
         if seconds is None:
             return 0
@@ -288,6 +352,13 @@ def load_encoder(config: ReleaseConfig, *, device: torch.device | None = None) -
     return (
         MiniLM() if config.text_encoder == "minilm" else T5(config.text_encoder_path, device=device)
     )
+
+
+def _candidate_seed(seed: int, number: int) -> int:
+    """The seed itself for the first candidate; unrelated ones for the others."""
+    if number == 0:
+        return seed
+    return int.from_bytes(hashlib.sha256(f"{seed}/{number}".encode()).digest()[:7])
 
 
 def check_prompt(prompt: str) -> None:

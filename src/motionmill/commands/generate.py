@@ -26,6 +26,7 @@ def generate(
     top_k: int | None = None,
     top_p: float | None = None,
     guidance: float | None = None,
+    candidates: int | None = None,
     cleanup: float = 1.0,
     device: str | None = None,
 ) -> None:
@@ -46,6 +47,7 @@ def generate(
         top_k: draw among the k likeliest tokens.
         top_p: draw among the likeliest tokens that hold this much probability.
         guidance: how closely to follow the text; 1 is none.
+        candidates: so many motions are drawn and the one that fits the text best is kept; the model's own by default.
         cleanup: strength of the foot-lock clean-up, 0 to 1.
         device: cpu, cuda, mps; a GPU when there is one.
     """
@@ -61,7 +63,7 @@ def generate(
     pipeline = TextToMotion.from_pretrained(model, device=device)
     given = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "guidance": guidance}
     sampling = pipeline.release.config.sampling.changed(given)
-    settings = {"sampling": sampling, "cleanup": cleanup}
+    settings = {"sampling": sampling, "candidates": candidates, "cleanup": cleanup}
     if prompts is None:
         for line in job.run(pipeline, **settings):
             print(line)

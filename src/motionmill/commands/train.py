@@ -64,6 +64,33 @@ def generator(
     print(f"{run / 'generator'}")
 
 
+def ranker(
+    config: Config,
+    *,
+    data: Path,
+    tokenizer: Path,
+    output: Output,
+    recipe: str = "ranker-mini",
+    device: str | None = None,
+) -> None:
+    """A data set and a tokenizer -> a ranker, which chooses the best of several motions; goes on where it stopped.
+
+    Args:
+        data: a data set of `motionmill data run`.
+        tokenizer: a finished run of `motionmill train tokenizer`.
+        output: the run's folder.
+        recipe: name of a shipped recipe, or a YAML file.
+        device: cpu, cuda, mps.
+    """
+    from motionmill.generator import train
+    from motionmill.generator.config import RankerRunConfig
+    from motionmill.training.device import choose_device
+
+    assert isinstance(config, RankerRunConfig)
+    run = train.train_ranker(config, data, tokenizer, output, device=choose_device(device))
+    print(f"{run / 'ranker'}")
+
+
 def export(
     config: Config,
     run: tyro.conf.Positional[Path],
@@ -71,6 +98,8 @@ def export(
     output: Output,
     recipe: str = "release-mini",
     card: Path | None = None,
+    ranker: Path | None = None,
+    tokenizer: Path | None = None,
 ) -> None:
     """A finished generator run -> a release folder that `--model` takes.
 
@@ -79,10 +108,12 @@ def export(
         output: the release folder.
         recipe: name, licence and default sampling: a shipped recipe, or a YAML file.
         card: text for the model card; a table of the run's settings is added.
+        ranker: a finished run of `motionmill train ranker`.
+        tokenizer: a tokenizer run whose decoder was trained further since the generator's training.
     """
     from motionmill.generator.config import ReleaseConfig
     from motionmill.generator.release import export
 
     assert isinstance(config, ReleaseConfig)
-    export(run, output, config, card)
+    export(run, output, config, card, ranker=ranker, tokenizer=tokenizer)
     print(f"{output}")

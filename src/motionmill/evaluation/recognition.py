@@ -8,7 +8,6 @@ those clips test it.
 from __future__ import annotations
 
 import hashlib
-import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from motionmill.config import Config
 from motionmill.data.captions import judge_classes
 from motionmill.data.clip import Clip
 from motionmill.data.loader import load_clips
+from motionmill.generator.ranker import MotionPooler, pad_right
 from motionmill.motion import features as feature
 from motionmill.motion.features import Normalizer
 from motionmill.tokenizer.train import fit_normalizer
@@ -61,26 +61,13 @@ class Judge(nn.Module):
     def __init__(self, config: JudgeConfig) -> None:
         super().__init__()
         self.config = config
-        widths = [feature.NUM_FEATURES, config.width, config.width, config.width]
-        self.convolutions = nn.ModuleList(
-            nn.Conv1d(inputs, outputs, 5, stride=2, padding=2)
-            for inputs, outputs in itertools.pairwise(widths)
-        )
+        self.motion = MotionPooler(config.width)
         self.dropout = nn.Dropout(config.dropout)
         self.content = nn.Linear(3 * config.width, len(config.contents))
         self.style = nn.Linear(3 * config.width, len(config.styles))
 
     def forward(self, features: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        hidden, weight = features.transpose(1, 2), mask.unsqueeze(1).float()
-        hidden = hidden * weight
-        for convolution in self.convolutions:
-            weight = weight[..., ::2]
-            hidden = F.gelu(convolution(hidden)) * weight
-        count = weight.sum(-1).clamp(min=1.0)
-        mean = hidden.sum(-1) / count
-        spread = (((hidden - mean.unsqueeze(-1)) * weight).square().sum(-1) / count + 1e-6).sqrt()
-        peak = hidden.masked_fill(weight == 0, -torch.inf).amax(-1)
-        pooled = self.dropout(torch.cat((mean, spread, peak), dim=-1))
+        pooled = self.dropout(self.motion(features, mask))
         return self.content(pooled), self.style(pooled)
 
 
@@ -97,7 +84,7 @@ class TrainedJudge:
         config = self.model.config
         verdicts = []
         for start in range(0, len(motions), 64):
-            features, mask = pad(motions[start : start + 64])
+            features, mask = pad_right(motions[start : start + 64])
             contents, styles = self.model(self.normalizer.normalize(features), mask)
             for content, style in zip(
                 contents.argmax(-1).tolist(), styles.argmax(-1).tolist(), strict=True
@@ -177,17 +164,6 @@ def train_judge(data: Path, output: Path, training: TrainingConfig) -> TrainedJu
     return judge
 
 
-def pad(motions: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """B tensors (T_i, F) -> (B, T, F) with zeros behind, and the (B, T) mask."""
-    size = max(len(motion) for motion in motions)
-    features = torch.zeros(len(motions), size, motions[0].shape[-1], dtype=motions[0].dtype)
-    mask = torch.zeros(len(motions), size, dtype=torch.bool)
-    for row, motion in enumerate(motions):
-        features[row, : len(motion)] = motion
-        mask[row, : len(motion)] = True
-    return features, mask
-
-
 class _JudgeTask:
     """Cross entropy of both heads, with mirrors, trims and noise, classes drawn evenly by the root of their size."""
 
@@ -244,7 +220,7 @@ class _JudgeTask:
             content = self._mirror[verdict.content] if mirrored else verdict.content
             contents.append(self.config.contents.index(content))
             styles.append(self.config.styles.index(verdict.style))
-        features, mask = pad(motions)
+        features, mask = pad_right(motions)
         features = self.normalizer.normalize(features)
         features = features + 0.1 * torch.randn(features.shape, generator=draw)
         return features, mask, torch.tensor(contents), torch.tensor(styles)

@@ -136,6 +136,9 @@ class ReleaseConfig(Config):
         "", description="folder or Hub name, for an encoder that is not in a package"
     )
     sampling: SamplingConfig = SamplingConfig()
+    candidates: int = Field(
+        1, gt=0, description="motions drawn of a text, of which the ranker takes the best"
+    )
     fps: float = 30.0
 
 
@@ -153,9 +156,29 @@ class GeneratorDataConfig(Config):
     commercial_only: bool = False
     balance: float = Field(0.5, ge=0, le=1)
     source_weights: dict[str, float] = Field(default_factory=dict)
+    compose: int = Field(
+        0, ge=0, description="gestures of a style are composed of others until there are so many"
+    )
     min_captions: int = Field(4, gt=0)
     max_captions: int = Field(24, gt=0)
     class_captions: int = Field(160, gt=0)
+
+
+class RankerConfig(Config):
+    """Size of the ranker, which scores how well motions fit a text."""
+
+    text_width: int = Field(384, gt=0)
+    width: int = Field(128, gt=0)
+    embedding: int = Field(128, gt=0)
+    num_queries: int = Field(4, gt=0)
+    dropout: float = Field(0.2, ge=0, lt=1)
+
+
+class RankerDataConfig(GeneratorDataConfig):
+    """How pairs of caption and motion are drawn; see `generator.ranker_task`."""
+
+    batch_size: int = Field(96, gt=1)
+    noise: float = Field(0.1, ge=0, description="of the normalised features")
 
 
 class GeneratorRunConfig(Config):
@@ -166,4 +189,12 @@ class GeneratorRunConfig(Config):
 
     model: GeneratorConfig = GeneratorConfig()
     data: GeneratorDataConfig = GeneratorDataConfig()
+    training: TrainingConfig = TrainingConfig()
+
+
+class RankerRunConfig(Config):
+    """Everything that `motionmill train ranker` needs beside the data set and the tokenizer."""
+
+    model: RankerConfig = RankerConfig()
+    data: RankerDataConfig = RankerDataConfig()
     training: TrainingConfig = TrainingConfig()

@@ -1,6 +1,6 @@
 """A released model: a folder with generator, tokenizer, statistics, checksums and model card <-> what runs it.
 
-NAME/{config.json, generator/, tokenizer/, statistics.safetensors, MODEL_CARD.md, SHA256SUMS}
+NAME/{config.json, generator/, tokenizer/, ranker/ (some), statistics.safetensors, MODEL_CARD.md, SHA256SUMS}
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from motionmill.generator.config import GeneratorConfig, ReleaseConfig
 from motionmill.generator.model import Generator
+from motionmill.generator.ranker import TrainedRanker
 from motionmill.tokenizer.encode import STATISTICS_NAME, MotionCodec
 from motionmill.training.weights import (
     CONFIG_NAME,
@@ -36,17 +38,21 @@ class Release:
         config: name, licence, text encoder, default sampling.
         codec: tokenizer with its statistics.
         generator: text to tokens.
+        ranker: chooses among several motions of a text; not every model has one.
     """
 
     config: ReleaseConfig
     codec: MotionCodec
     generator: Generator
+    ranker: TrainedRanker | None = None
 
     def save(self, folder: Path, card: str, *, dtype: torch.dtype = torch.float16) -> None:
         """Write the folder. Weights are stored as `dtype`."""
         folder.mkdir(parents=True, exist_ok=True)
         self.codec.save(folder / "tokenizer", folder / STATISTICS_NAME, dtype=dtype)
         save_weights(self.generator, self.generator.config, folder / "generator", dtype=dtype)
+        if self.ranker is not None:
+            self.ranker.save(folder / "ranker", dtype=dtype)
         text = json.dumps(self.config.model_dump(mode="json"), indent=2) + "\n"
         write_text(folder / CONFIG_NAME, text)
         write_text(folder / CARD_NAME, card)
@@ -66,7 +72,10 @@ def load_release(model: str | Path, *, device: torch.device | None = None) -> Re
     config = load_config(ReleaseConfig, folder)
     generator = Generator(load_config(GeneratorConfig, folder / "generator"))
     load_into(generator, folder / "generator", device=device)
-    return Release(config, codec, generator.eval())
+    ranker = None
+    if (folder / "ranker").is_dir():
+        ranker = TrainedRanker.load(folder / "ranker", codec.normalizer, device=device)
+    return Release(config, codec, generator.eval(), ranker)
 
 
 def find_release(model: str | Path) -> Path:
@@ -84,48 +93,91 @@ def shipped_models() -> list[str]:
     return sorted(path.parent.name for path in WEIGHTS.glob(f"*/{CONFIG_NAME}"))
 
 
-def export(run: Path, output: Path, config: ReleaseConfig, card: Path | None = None) -> None:
+def export(
+    run: Path,
+    output: Path,
+    config: ReleaseConfig,
+    card: Path | None = None,
+    *,
+    ranker: Path | None = None,
+    tokenizer: Path | None = None,
+) -> None:
     """A finished run of `motionmill train generator` -> a release folder with float16 weights and a model card.
 
     Args:
         card: text of the card; a table of settings, sizes and tokenizer errors is added to it.
+        ranker: a finished run of `motionmill train ranker`.
+        tokenizer: a run whose tokenizer has the same encoder and a decoder that was trained further.
 
     Raises:
         FileNotFoundError: the run is not finished, or there is no such card.
+        ValueError: a tokenizer with other tokens.
     """
     text = (
         card.read_text(encoding="utf-8")
         if card
         else f"# {config.name}\n\nLicence: {config.licence}.\n"
     )
-    release = load_run(run, config)
-    release.save(output, f"{text.rstrip()}\n\n{_settings(run, release)}")
+    release = load_run(run, config, ranker=ranker, tokenizer=tokenizer)
+    release.save(output, f"{text.rstrip()}\n\n{_settings(run, release, ranker, tokenizer)}")
 
 
-def load_run(run: Path, config: ReleaseConfig) -> Release:
-    """A finished run of `motionmill train generator` as a Release."""
+def load_run(
+    run: Path,
+    config: ReleaseConfig,
+    *,
+    ranker: Path | None = None,
+    tokenizer: Path | None = None,
+) -> Release:
+    """A finished run of `motionmill train generator` as a Release; arguments and errors as `export`."""
     generator = Generator(load_config(GeneratorConfig, run / "generator"))
     load_into(generator, run / "generator")
     codec = MotionCodec.load(run / "tokenizer", run / STATISTICS_NAME)
-    return Release(config, codec, generator.eval())
+    if tokenizer is not None:
+        better = MotionCodec.load(tokenizer / "tokenizer", tokenizer / STATISTICS_NAME)
+        if not _same_tokens(codec, better):
+            raise ValueError(f"{tokenizer}: its encoder is not the one that {run} was trained with")
+        codec = better
+    trained = None if ranker is None else TrainedRanker.load(ranker / "ranker", codec.normalizer)
+    return Release(config, codec, generator.eval(), trained)
 
 
-def _settings(run: Path, release: Release) -> str:
-    """The part of a model card that a run knows: architecture, size, training settings, tokenizer errors."""
-    sizes = {
+def _same_tokens(codec: MotionCodec, other: MotionCodec) -> bool:
+    """Whether two codecs give every motion the same tokens."""
+    parts = (
+        (codec.normalizer.mean, other.normalizer.mean),
+        (codec.normalizer.std, other.normalizer.std),
+        *(
+            (weight, other.tokenizer.state_dict()[name])
+            for name, weight in codec.tokenizer.state_dict().items()
+            if name.startswith(("encoder.", "project_in."))
+        ),
+    )
+    return all(torch.equal(one, two) for one, two in parts)
+
+
+def _settings(run: Path, release: Release, ranker: Path | None, tokenizer: Path | None) -> str:
+    """The part of a model card that runs know: architecture, size, training settings, tokenizer errors."""
+    sizes: dict[str, nn.Module] = {
         "tokenizer": release.codec.tokenizer,
         "generator": release.generator,
     }
+    if release.ranker is not None:
+        sizes["ranker"] = release.ranker.model
     lines = ["## Settings", "", "| part | parameters |", "|---|---|"]
     for name, model in sizes.items():
         count = sum(parameter.numel() for parameter in model.parameters())
         lines.append(f"| {name} | {count:,} |")
-    for name in ("tokenizer.yaml", "config.yaml"):
-        if (run / name).is_file():
-            part = "generator" if name == "config.yaml" else "tokenizer"
-            text = (run / name).read_text(encoding="utf-8").rstrip()
+    settings = {
+        "tokenizer": run / "tokenizer.yaml" if tokenizer is None else tokenizer / "config.yaml",
+        "generator": run / "config.yaml",
+        "ranker": run / "ranker.yaml" if ranker is None else ranker / "config.yaml",
+    }
+    for part, path in settings.items():
+        if path.is_file():
+            text = path.read_text(encoding="utf-8").rstrip()
             lines += ["", f"Training of the {part}:", "", "```yaml", text, "```"]
-    report = run / "report.json"
+    report = (tokenizer or run) / "report.json"
     if report.is_file():
         rows = json.loads(report.read_text(encoding="utf-8"))
         names = list(next(iter(rows.values())))

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from motionmill.data.captions import mirror_caption
+from motionmill.data.captions import judge_classes, mirror_caption
 from motionmill.data.clip import Clip
 from motionmill.generator.config import GeneratorConfig, GeneratorDataConfig
 from motionmill.generator.model import Generator, Prefix
@@ -35,11 +35,13 @@ class Example:
         tokens: (N,) codes.
         captions: texts that are true of it.
         weight: how often it is drawn.
+        kind: what it shows; examples of one kind fit each other's captions.
     """
 
     tokens: Tensor
     captions: tuple[str, ...]
     weight: float
+    kind: str = ""
 
 
 class Rows(NamedTuple):
@@ -178,7 +180,7 @@ def make_examples(
     """
     sizes = Counter(_label(clip) for clip in clips)
     views: list[Tensor] = []
-    meta: list[tuple[tuple[str, ...], float]] = []
+    meta: list[tuple[tuple[str, ...], float, str]] = []
     offsets = config.start_offsets if augment else (0,)
     mirrors = (False, True) if augment and config.mirror else (False,)
     for clip in clips:
@@ -195,10 +197,10 @@ def make_examples(
                 part = restart(whole, offset)
                 if len(part) >= 2 * codec.frames_per_token:
                     views.append(part[: max_tokens * codec.frames_per_token])
-                    meta.append((texts, weight / len(mirrors) / len(offsets)))
+                    meta.append((texts, weight / len(mirrors) / len(offsets), _kind(clip)))
     examples = []
-    for tokens, (texts, weight) in zip(codec.encode_all(views), meta, strict=True):
-        examples.append(Example(tokens, texts, weight))
+    for tokens, (texts, weight, kind) in zip(codec.encode_all(views), meta, strict=True):
+        examples.append(Example(tokens, texts, weight, kind))
         if len(examples) % 512 == 0:
             progress(len(examples), len(views))
     progress(len(views), len(views))
@@ -227,3 +229,9 @@ def some_captions(clip: Clip, count: int) -> tuple[str, ...]:
 def _label(clip: Clip) -> tuple[str, str, str | None]:
     """What a clip counts as; the recordings of a source without labels count one by one."""
     return clip.source, clip.content or clip.group, clip.style
+
+
+def _kind(clip: Clip) -> str:
+    """What a clip shows, in words: its classes, or its recording group where a source has no labels."""
+    content, style = judge_classes(clip.content, clip.style)
+    return f"{clip.source} {content or clip.group} {style}"

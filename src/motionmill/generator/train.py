@@ -1,7 +1,7 @@
-"""`motionmill train generator`: a data set, a tokenizer run and a recipe -> a run folder with a trained generator.
+"""`motionmill train generator` and `train ranker`: a data set, a tokenizer run and a recipe -> a run folder.
 
-The run folder holds `config.yaml`, `metrics.jsonl`, checkpoints, and at the end `generator/` beside copies of the
-tokenizer and its statistics: all that `motionmill train export` needs.
+The run folder holds `config.yaml`, `metrics.jsonl`, checkpoints, and at the end `generator/` (or `ranker/`) beside
+copies of the tokenizer and its statistics: all that `motionmill train export` needs.
 """
 
 from __future__ import annotations
@@ -12,9 +12,13 @@ from pathlib import Path
 import torch
 
 from motionmill.config import save_config
+from motionmill.data.captions import mirror_caption
+from motionmill.data.compose import fill
 from motionmill.data.loader import load_clips
-from motionmill.generator.config import GeneratorRunConfig
+from motionmill.generator.config import GeneratorDataConfig, GeneratorRunConfig, RankerRunConfig
 from motionmill.generator.model import Generator
+from motionmill.generator.ranker import Ranker
+from motionmill.generator.ranker_task import RankerTask
 from motionmill.generator.task import Example, GeneratorTask, make_examples
 from motionmill.generator.text import MiniLM, TextStates
 from motionmill.tokenizer.encode import STATISTICS_NAME, MotionCodec
@@ -23,6 +27,7 @@ from motionmill.training.progress import progress_bar
 from motionmill.training.weights import save_weights
 
 _MAX_HELD_OUT = 256
+_MAX_RANKED_TOKENS = 150
 
 
 def train_generator(
@@ -53,7 +58,9 @@ def train_generator(
     if config.training.threads is not None:
         torch.set_num_threads(config.training.threads)
 
-    training, held_out = load_examples(config, codec, data)
+    training, held_out = load_examples(
+        config.data, codec, data, max_tokens=config.model.max_tokens, seed=config.training.seed
+    )
     states = TextStates(MiniLM, cache or data / "text-states")
     with progress_bar("captions") as progress:
         texts = {caption for example in training for caption in example.captions}
@@ -68,25 +75,64 @@ def train_generator(
     return output
 
 
+def train_ranker(
+    config: RankerRunConfig,
+    data: Path,
+    tokenizer_run: Path,
+    output: Path,
+    *,
+    device: torch.device | None = None,
+    cache: Path | None = None,
+) -> Path:
+    """Train a ranker, or go on with a run that was stopped; arguments and errors as `train_generator`."""
+    codec = MotionCodec.load(tokenizer_run / "tokenizer", tokenizer_run / STATISTICS_NAME)
+    output.mkdir(parents=True, exist_ok=True)
+    save_config(config, output / "config.yaml")
+    if config.training.threads is not None:
+        torch.set_num_threads(config.training.threads)
+    drawn = config.data.model_copy(update={"mirror": False, "start_offsets": (0,)})
+    training, held_out = load_examples(
+        drawn, codec, data, max_tokens=_MAX_RANKED_TOKENS, seed=config.training.seed
+    )
+    states = TextStates(MiniLM, cache or data / "text-states")
+    with progress_bar("captions") as progress:
+        texts = {caption for example in training for caption in example.captions}
+        states.add([*texts, *map(mirror_caption, texts)], progress=progress)
+        states.add([example.captions[0] for example in held_out])
+    task = RankerTask(
+        config.model,
+        config.data,
+        training,
+        held_out,
+        states,
+        normalizer=codec.normalizer,
+        decoded=list(codec.decode_all([example.tokens for example in training])),
+        decoded_held_out=list(codec.decode_all([example.tokens for example in held_out])),
+        seed=config.training.seed,
+    )
+    result = train(task, config.training, output, device=device)
+    assert isinstance(result, Ranker)
+    save_weights(result.cpu(), config.model, output / "ranker")
+    return output
+
+
 def load_examples(
-    config: GeneratorRunConfig, codec: MotionCodec, data: Path
+    config: GeneratorDataConfig, codec: MotionCodec, data: Path, *, max_tokens: int, seed: int
 ) -> tuple[list[Example], list[Example]]:
     """Training examples with all their views, and held-out ones as they are."""
-    clips = load_clips(data, commercial_only=config.data.commercial_only)
+    clips = load_clips(data, commercial_only=config.commercial_only)
+    composed = fill(clips["train"], config.compose, seed=seed)
     with progress_bar("tokens") as progress:
         training = make_examples(
-            clips["train"],
+            [*clips["train"], *composed],
             codec,
-            config.data,
-            max_tokens=config.model.max_tokens,
+            config,
+            max_tokens=max_tokens,
             augment=True,
             progress=progress,
         )
     val = clips["val"][:: max(1, len(clips["val"]) // _MAX_HELD_OUT)]
-    held_out = make_examples(
-        val, codec, config.data, max_tokens=config.model.max_tokens, augment=False
-    )
-    return training, held_out
+    return training, make_examples(val, codec, config, max_tokens=max_tokens, augment=False)
 
 
 def _copy_tokenizer(tokenizer_run: Path, output: Path) -> None:

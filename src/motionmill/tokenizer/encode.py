@@ -64,16 +64,29 @@ class MotionCodec:
     def encode_all(self, clips: Sequence[Tensor]) -> Iterator[Tensor]:
         """The tokens of many clips of (T, 272), clips of equal length in one batch."""
         unit = self.frames_per_token
-        by_length: dict[int, list[int]] = defaultdict(list)
-        for index, clip in enumerate(clips):
-            by_length[len(clip) // unit * unit].append(index)
+        lengths = [len(clip) // unit * unit for clip in clips]
         tokens: dict[int, Tensor] = {}
-        for length, members in by_length.items():
-            size = max(1, _BATCH_FRAMES // length)
-            for start in range(0, len(members), size):
-                part = members[start : start + size]
-                batch = torch.stack(
-                    [self.normalizer.normalize(clips[index][:length]) for index in part]
-                )
-                tokens.update(zip(part, self.tokenizer.encode(batch), strict=True))
+        for part, length in _batches(lengths, _BATCH_FRAMES):
+            batch = [self.normalizer.normalize(clips[index][:length]) for index in part]
+            tokens.update(zip(part, self.tokenizer.encode(torch.stack(batch)), strict=True))
         yield from (tokens[index] for index in range(len(clips)))
+
+    def decode_all(self, tokens: Sequence[Tensor]) -> Iterator[Tensor]:
+        """The features (T, 272), float16, of many rows of tokens, rows of equal length in one batch."""
+        features: dict[int, Tensor] = {}
+        limit = _BATCH_FRAMES // self.frames_per_token
+        for part, _ in _batches([len(row) for row in tokens], limit):
+            decoded = self.tokenizer.decode(torch.stack([tokens[index] for index in part]))
+            features.update(zip(part, self.normalizer.denormalize(decoded).half(), strict=True))
+        yield from (features[index] for index in range(len(tokens)))
+
+
+def _batches(lengths: Sequence[int], limit: int) -> Iterator[tuple[list[int], int]]:
+    """Indices of equal length, together at most `limit` long, and that length."""
+    by_length: dict[int, list[int]] = defaultdict(list)
+    for index, length in enumerate(lengths):
+        by_length[length].append(index)
+    for length, members in by_length.items():
+        size = max(1, limit // max(1, length))
+        for start in range(0, len(members), size):
+            yield members[start : start + size], length
