@@ -1,4 +1,4 @@
-"""The commands that make the shipped weights, in small: motion capture -> data set -> two runs -> release -> motion."""
+"""The commands that make the shipped weights, in small: motion capture -> data set -> runs -> release -> motion."""
 
 from __future__ import annotations
 
@@ -42,16 +42,19 @@ def test_from_motion_capture_to_a_model(
     assert [step for step, _ in list_checkpoints(run)][-1] == 4
     assert main(words) == 0  # a finished run has nothing left to do
 
+    ranker = tmp_path / "ranker"
+    words = ["train", "ranker", "--data", str(data), "--tokenizer", str(tokenizer)]
+    words += ["-o", str(ranker), *SMALL, "--model.width", "16", "--data.batch-size", "4"]
+    assert main(words) == 0
+
     release = tmp_path / "release"
     card = tmp_path / "card.md"
     card.write_text("# mine\n\nMade in a test.\n", encoding="utf-8")
-    assert (
-        main(
-            ["train", "export", str(run), "-o", str(release), "--card", str(card), "--name", "mine"]
-        )
-        == 0
-    )
+    words = ["train", "export", str(run), "-o", str(release), "--card", str(card)]
+    words += ["--ranker", str(ranker), "--name", "mine", "--candidates", "2"]
+    assert main(words) == 0
     assert load_release(release).config.name == "mine"
+    assert load_release(release).ranker is not None
     text = (release / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert text.startswith("# mine")
     assert "parameters" in text

@@ -171,13 +171,14 @@ class RankerConfig(Config):
     width: int = Field(128, gt=0)
     embedding: int = Field(128, gt=0)
     num_queries: int = Field(4, gt=0)
+    stride: int = Field(2, gt=0, description="it looks at every second frame")
     dropout: float = Field(0.2, ge=0, lt=1)
 
 
 class RankerDataConfig(GeneratorDataConfig):
     """How pairs of caption and motion are drawn; see `generator.ranker_task`."""
 
-    batch_size: int = Field(96, gt=1)
+    batch_size: int = Field(64, gt=1)
     noise: float = Field(0.1, ge=0, description="of the normalised features")
 
 

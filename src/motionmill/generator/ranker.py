@@ -119,7 +119,9 @@ class TrainedRanker:
         """
         device = self.model.motion_output.weight.device
         text = self.model.encode_text(*(part.to(device) for part in pad_left([states])))
-        features, mask = pad_right([self.normalizer.normalize(motion) for motion in motions])
+        stride = self.model.config.stride
+        seen = [self.normalizer.normalize(motion[::stride]) for motion in motions]
+        features, mask = pad_right(seen)
         return (self.model.encode_motion(features.to(device), mask.to(device)) @ text[0]).cpu()
 
 

@@ -54,7 +54,8 @@ class RankerTask:
         seed: int = 0,
     ) -> None:
         """Args: decoded: (T, 272) features that the tokenizer makes of each example's tokens; the same held out."""
-        self.data, self.states, self.normalizer, self.seed = data, states, normalizer, seed
+        self.config, self.data, self.states, self.seed = model, data, states, seed
+        self._mean, self._std = normalizer.mean.float(), normalizer.std.float()
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             self.model: nn.Module = Ranker(model)
@@ -114,7 +115,7 @@ class RankerTask:
             example, motion = self._train[row], self._decoded[row]
             caption, kind = example.captions[int(which * len(example.captions))], example.kind
             cut = len(motion) // 10
-            motion = motion[int(front * cut) : len(motion) - int(back * cut)].float()
+            motion = motion[int(front * cut) : len(motion) - int(back * cut)]
             if flip < 0.5:
                 caption, kind, motion = mirror_caption(caption), mirrored(kind), mirror(motion)
             captions.append(caption)
@@ -130,9 +131,9 @@ class RankerTask:
         draw: torch.Generator | None,
     ) -> Pairs:
         states = [self.states[caption] for caption in captions]
-        seen = [motion.float() for motion in motions]
-        seen += [mirror(motion) for motion in seen]
-        features, frames = pad_right([self.normalizer.normalize(motion) for motion in seen])
+        seen, mask = pad_right([motion[:: self.config.stride].float() for motion in motions])
+        features = (torch.cat((seen, mirror(seen))) - self._mean) / self._std
+        frames = torch.cat((mask, mask))
         if draw is not None:
             states = [self._thin(state, draw) for state in states]
             features = features + self.data.noise * torch.randn(features.shape, generator=draw)
