@@ -156,6 +156,10 @@ class GeneratorDataConfig(Config):
     commercial_only: bool = False
     balance: float = Field(0.5, ge=0, le=1)
     source_weights: dict[str, float] = Field(default_factory=dict)
+    word_weights: dict[str, float] = Field(
+        default_factory=dict,
+        description="clips of which most captions have a word that begins so are drawn so much more often",
+    )
     compose: int = Field(
         0, ge=0, description="gestures of a style are composed of others until there are so many"
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -175,8 +175,8 @@ def make_examples(
     """Tokens of clips: as they are and, when augmenting, mirrored and from every start offset.
 
     A class (content and style, or the recording group where a source has no labels) is drawn in proportion to its
-    size to the power `balance`, times the weight of its source; a rare class keeps more captions a clip than a
-    frequent one.
+    size to the power `balance`, times the weights of its source and of its words; a rare class keeps more captions a
+    clip than a frequent one.
     """
     sizes = Counter(_label(clip) for clip in clips)
     views: list[Tensor] = []
@@ -186,6 +186,7 @@ def make_examples(
     for clip in clips:
         size = sizes[_label(clip)]
         weight = size ** (config.balance - 1) * config.source_weights.get(clip.source, 1.0)
+        weight *= _word_weight(clip.captions, config.word_weights)
         count = min(
             config.max_captions, max(config.min_captions, math.ceil(config.class_captions / size))
         )
@@ -205,6 +206,16 @@ def make_examples(
             progress(len(examples), len(views))
     progress(len(views), len(views))
     return examples
+
+
+def _word_weight(captions: Sequence[str], weights: Mapping[str, float]) -> float:
+    """The greatest weight of the words that most captions have; 1 for none."""
+    found = [
+        weight
+        for word, weight in weights.items()
+        if 2 * sum(f" {word}" in f" {caption.lower()}" for caption in captions) > len(captions)
+    ]
+    return max(found, default=1.0)
 
 
 def restart(features: Tensor, offset: int) -> Tensor:
