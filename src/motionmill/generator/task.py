@@ -26,6 +26,8 @@ from motionmill.generator.text import TextStates, pad_left
 from motionmill.motion import features as feature
 from motionmill.tokenizer.encode import MotionCodec
 
+_CLIPS_AT_ONCE = 256  # their views are in memory together
+
 
 @dataclass(frozen=True, eq=False)
 class Example:
@@ -179,33 +181,58 @@ def make_examples(
     clip than a frequent one.
     """
     sizes = Counter(_label(clip) for clip in clips)
-    views: list[Tensor] = []
-    meta: list[tuple[tuple[str, ...], float, str]] = []
+    examples: list[Example] = []
+    for start in range(0, len(clips), _CLIPS_AT_ONCE):
+        part = clips[start : start + _CLIPS_AT_ONCE]
+        views = [
+            view
+            for clip in part
+            for view in _views(
+                clip, sizes[_label(clip)], config, codec.frames_per_token, max_tokens, augment
+            )
+        ]
+        tokens = codec.encode_all([view.features for view in views])
+        examples += [
+            Example(row, view.captions, view.weight, _kind(view.clip))
+            for row, view in zip(tokens, views, strict=True)
+        ]
+        progress(start + len(part), len(clips))
+    return examples
+
+
+class _View(NamedTuple):
+    """Features (T, 272) of a clip as training sees them, mirrored or from a later start."""
+
+    clip: Clip
+    features: Tensor
+    captions: tuple[str, ...]
+    weight: float
+
+
+def _views(
+    clip: Clip,
+    size: int,
+    config: GeneratorDataConfig,
+    unit: int,
+    max_tokens: int,
+    augment: bool,
+) -> Iterator[_View]:
+    """The views of a clip whose class has `size` clips."""
     offsets = config.start_offsets if augment else (0,)
     mirrors = (False, True) if augment and config.mirror else (False,)
-    for clip in clips:
-        size = sizes[_label(clip)]
-        weight = size ** (config.balance - 1) * config.source_weights.get(clip.source, 1.0)
-        weight *= _word_weight(clip.captions, config.word_weights)
-        count = min(
-            config.max_captions, max(config.min_captions, math.ceil(config.class_captions / size))
-        )
-        captions = some_captions(clip, count)
-        for mirrored in mirrors:
-            whole = feature.mirror(clip.features) if mirrored else clip.features
-            texts = tuple(map(mirror_caption, captions)) if mirrored else captions
-            for offset in offsets:
-                part = restart(whole, offset)
-                if len(part) >= 2 * codec.frames_per_token:
-                    views.append(part[: max_tokens * codec.frames_per_token])
-                    meta.append((texts, weight / len(mirrors) / len(offsets), _kind(clip)))
-    examples = []
-    for tokens, (texts, weight, kind) in zip(codec.encode_all(views), meta, strict=True):
-        examples.append(Example(tokens, texts, weight, kind))
-        if len(examples) % 512 == 0:
-            progress(len(examples), len(views))
-    progress(len(views), len(views))
-    return examples
+    weight = size ** (config.balance - 1) * config.source_weights.get(clip.source, 1.0)
+    weight *= _word_weight(clip.captions, config.word_weights) / len(mirrors) / len(offsets)
+    count = min(
+        config.max_captions, max(config.min_captions, math.ceil(config.class_captions / size))
+    )
+    captions = some_captions(clip, count)
+    for mirrored in mirrors:
+        whole = feature.mirror(clip.features) if mirrored else clip.features
+        texts = tuple(map(mirror_caption, captions)) if mirrored else captions
+        for offset in offsets:
+            part = restart(whole, offset)
+            if len(part) >= 2 * unit:
+                yield _View(clip, part[: max_tokens * unit], texts, weight)
 
 
 def _word_weight(captions: Sequence[str], weights: Mapping[str, float]) -> float:
