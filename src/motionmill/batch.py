@@ -5,11 +5,12 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from motionmill.formats.files import check_writable, load, save
+from motionmill.generator.rewrite import Rewriting
 from motionmill.motion.motion import Motion
 from motionmill.motion.retarget import retarget
 from motionmill.motion.skeleton import SMPL_22_NAMES
@@ -52,6 +53,23 @@ class Job:
     @property
     def parts(self) -> tuple[tuple[str, float | None], ...]:
         return ((self.prompt, self.seconds), *self.then)
+
+    @property
+    def words(self) -> str:
+        """The parts for people: "a person walks, 4 s; a person waves"."""
+        lengths = ("" if length is None else f", {length:g} s" for _, length in self.parts)
+        return "; ".join(
+            prompt + length for (prompt, _), length in zip(self.parts, lengths, strict=True)
+        )
+
+    def rewritten(self, rewriting: Rewriting) -> Job:
+        """The job with each prompt in the model's style, and the lengths that nobody gave as estimated."""
+        made = rewriting([prompt for prompt, _ in self.parts])
+        first, *then = (
+            (new.prompt, new.seconds if seconds is None else seconds)
+            for new, (_, seconds) in zip(made, self.parts, strict=True)
+        )
+        return replace(self, prompt=first[0], seconds=first[1], then=tuple(then))
 
     def run(self, pipeline: TextToMotion, **settings: Any) -> Iterator[str]:
         """Make and write; a line for the user after each sample."""
@@ -148,6 +166,7 @@ def generate_file(
     *,
     seconds: float | None = None,
     seed: int = 0,
+    rewriting: Rewriting | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
     **settings: Any,
 ) -> tuple[int, list[Failure]]:
@@ -158,6 +177,7 @@ def generate_file(
         outputs: files to write, with {} where the line number goes.
         seconds: length of the prompts that say none.
         seed: line n gets seed + n, whatever else is in the file.
+        rewriting: puts the prompts into the model's style first.
 
     Returns:
         How many motions were made now, and the failures.
@@ -174,11 +194,21 @@ def generate_file(
         done += len(chunk)
         todo = [line for line in chunk if not all(path.exists() for path in _files(outputs, line))]
         if todo:
+            if rewriting is not None:
+                todo = _rewritten(todo, rewriting)
             failed = _make(pipeline, todo, outputs, seed, settings)
             failures += failed
             made += len(todo) - len(failed)
         progress(done + len(failures), total)
     return made, sorted(failures, key=lambda failure: failure.number)
+
+
+def _rewritten(lines: Sequence[Line], rewriting: Rewriting) -> list[Line]:
+    made = rewriting([line.prompt for line in lines])
+    return [
+        Line(line.number, new.prompt, new.seconds if line.seconds is None else line.seconds)
+        for line, new in zip(lines, made, strict=True)
+    ]
 
 
 def _make(

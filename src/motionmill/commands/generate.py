@@ -28,6 +28,9 @@ def generate(
     guidance: float | None = None,
     cleanup: float = 1.0,
     device: str | None = None,
+    rewrite: bool = False,
+    rewrite_url: str = "",
+    rewrite_model: str = "",
 ) -> None:
     """A sentence -> a character that moves, in files for other programs.
 
@@ -48,22 +51,34 @@ def generate(
         guidance: how closely to follow the text; 1 is none.
         cleanup: strength of the foot-lock clean-up, 0 to 1.
         device: cpu, cuda, mps; a GPU when there is one.
+        rewrite: have a language model put the prompt into the model's style and estimate the length; any
+            OpenAI-compatible chat endpoint (its key, if it needs one, from MOTIONMILL_CHAT_KEY).
+        rewrite_url: base address of the endpoint, such as http://localhost:8000/v1; MOTIONMILL_CHAT_URL by default.
+        rewrite_model: name of the language model there; MOTIONMILL_CHAT_MODEL by default.
     """
     from motionmill import batch
+    from motionmill.generator.rewrite import chat_rewriting
     from motionmill.pipeline import TextToMotion
 
     if not 0 <= cleanup <= 1:
         raise ValueError(f"--cleanup {cleanup}; expected 0 (raw) to 1")
     if prompts is not None and (prompt or then or after or samples != 1):
         raise ValueError("--prompts takes the place of a prompt, --then, --after and --samples")
+    if (rewrite_url or rewrite_model) and not rewrite:
+        raise ValueError("--rewrite-url and --rewrite-model are of use with --rewrite only")
     job = batch.Job(prompt, output, seconds, batch.read_parts(then), after, samples, seed)
     job.check() if prompts is None else batch.check_patterns(output)
+    rewriting = chat_rewriting(url=rewrite_url, model=rewrite_model) if rewrite else None
     pipeline = TextToMotion.from_pretrained(model, device=device)
     given = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "guidance": guidance}
     sampling = pipeline.release.config.sampling.changed(given)
     settings = {"sampling": sampling, "cleanup": cleanup}
     if prompts is None:
+        if rewriting is not None:
+            job = job.rewritten(rewriting)
+            print(f"as understood: {job.words}")
         for line in job.run(pipeline, **settings):
             print(line)
     else:
+        settings["rewriting"] = rewriting
         print(batch.run_file(pipeline, prompts, output, seconds=seconds, seed=seed, **settings))
