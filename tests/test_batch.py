@@ -20,7 +20,7 @@ def pipeline() -> TextToMotion:
 
 def test_a_file_of_prompts(pipeline: TextToMotion, tmp_path: Path) -> None:
     file = tmp_path / "prompts.txt"
-    file.write_text("a person walks\n\na person waves\n" + "x" * 2000 + "\na person sits down\n")
+    file.write_text("a person walks\n\na person waves\n" + "x" * 20000 + "\na person sits down\n")
     outputs = [tmp_path / "{}.npz", tmp_path / "{}.bvh"]
     made, failures = generate_file(pipeline, file, outputs, seconds=1.0, seed=10)
     assert made == 3

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import math
+import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from motionmill.generator.config import ReleaseConfig, SamplingConfig
+from motionmill.generator.encoding import CachedEncoder
 from motionmill.generator.engine import Engine, Request
 from motionmill.generator.release import Release, load_release
-from motionmill.generator.text import T5, MiniLM, TextEncoder
+from motionmill.generator.text import T5, MiniLM, TextEncoder, version_of
 from motionmill.motion.cleanup import clean
 from motionmill.motion.features import NUM_FEATURES, from_motion, leg_length, to_motion
 from motionmill.motion.motion import Motion
@@ -23,7 +24,7 @@ from motionmill.tokenizer.stream import StreamDecoder
 from motionmill.training.device import choose_device
 
 DEFAULT_MODEL = "mini"
-MAX_PROMPT_CHARACTERS = 1000
+MAX_PROMPT_CHARACTERS = 10_000
 MAX_SECONDS = 600.0
 _BLEND_FRAMES = 8
 _TEXTS = 64  # encoded at once
@@ -38,18 +39,28 @@ class TextToMotion:
     """
 
     def __init__(self, release: Release, encoder: TextEncoder) -> None:
-        self.release, self.encoder = release, encoder
+        self.release = release
+        self.encoder = (
+            encoder if isinstance(encoder, CachedEncoder) else CachedEncoder(lambda: encoder)
+        )
         self.engine = Engine(release.generator)
 
     @classmethod
     def from_pretrained(
-        cls, model: str | Path = DEFAULT_MODEL, *, device: str | torch.device | None = None
+        cls,
+        model: str | Path = DEFAULT_MODEL,
+        *,
+        device: str | torch.device | None = None,
+        text_device: str | torch.device | None = None,
+        text_cache: Path | None = None,
     ) -> TextToMotion:
         """Load a model.
 
         Args:
             model: a name that ships with the package ("mini") or a release folder.
             device: where to run; a GPU when there is one, else the CPU.
+            text_device: where a T5 text encoder runs, as `device` by default; `unload_encoder` frees its memory.
+            text_cache: a folder that keeps the states of texts; the encoder is loaded only for what it has not.
 
         Raises:
             FileNotFoundError: no such model.
@@ -57,7 +68,15 @@ class TextToMotion:
         """
         place = choose_device(device)
         release = load_release(model, device=place)
-        return cls(release, load_encoder(release.config, device=place))
+        text_place = place if text_device is None else choose_device(text_device)
+        encoder = load_encoder(release.config, device=text_place, cache=text_cache)
+        if text_cache is None:
+            encoder.load()
+        return cls(release, encoder)
+
+    def unload_encoder(self) -> None:
+        """Free the memory of the text encoder; texts that it has read stay known, and a new one loads it again."""
+        self.encoder.unload()
 
     @property
     def device(self) -> torch.device:
@@ -102,8 +121,10 @@ class TextToMotion:
             cleanup: strength of the foot-lock clean-up, 0 (raw) to 1.
 
         Raises:
-            ValueError: an empty or endless prompt, or a length that cannot be made.
+            ValueError: a prompt that is empty, endless or no text, or a length that cannot be made.
         """
+        if isinstance(prompts, str):
+            raise ValueError(f"prompts is one text, {prompts[:60]!r}; expected a list of texts")
         for prompt in prompts:
             check_prompt(prompt)
         seeds = list(range(len(prompts))) if seeds is None else list(seeds)
@@ -277,24 +298,37 @@ class TextToMotion:
     def _num_tokens(self, seconds: float | None) -> int:
         if seconds is None:
             return 0
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+            raise ValueError(f"seconds = {seconds!r}; expected a number")
         unit = self.release.codec.frames_per_token / self.release.config.fps
-        if not (math.isfinite(seconds) and unit <= seconds <= MAX_SECONDS):
+        if not unit <= seconds <= MAX_SECONDS:  # not a number is neither
             raise ValueError(f"{seconds} seconds; expected {unit:.2f} to {MAX_SECONDS:g} seconds")
         return max(1, round(seconds / unit))
 
 
-def load_encoder(config: ReleaseConfig, *, device: torch.device | None = None) -> TextEncoder:
-    """The text encoder that a model was trained with."""
-    return (
-        MiniLM() if config.text_encoder == "minilm" else T5(config.text_encoder_path, device=device)
+def load_encoder(
+    config: ReleaseConfig, *, device: torch.device | None = None, cache: Path | None = None
+) -> CachedEncoder:
+    """The text encoder that a model was trained with; loaded when it is first needed."""
+    if config.text_encoder == "minilm":
+        return CachedEncoder(MiniLM, folder=cache, identity="minilm")
+    path = config.text_encoder_path
+    return CachedEncoder(
+        lambda: T5(path, device=device), folder=cache, identity=f"t5 {version_of(path)}"
     )
 
 
-def check_prompt(prompt: str) -> None:
-    """Raises ValueError for a prompt that says nothing or too much."""
+def check_prompt(prompt: object) -> None:
+    """Raises ValueError for a prompt that is no text, says nothing, or is a book."""
+    if not isinstance(prompt, str):
+        raise ValueError(
+            f"a prompt of type {type(prompt).__name__}; expected text, such as 'a person waves'"
+        )
     if not prompt.strip():
         raise ValueError('the prompt is empty; describe a motion, for example "a person waves"')
     if len(prompt) > MAX_PROMPT_CHARACTERS:
         raise ValueError(
-            f"the prompt has {len(prompt)} characters; at most {MAX_PROMPT_CHARACTERS} are understood: say it shorter"
+            f"the prompt has {len(prompt)} characters; expected {MAX_PROMPT_CHARACTERS} at most: say it shorter"
         )
+    if re.search("[\ud800-\udfff]", prompt):
+        raise ValueError(f"the prompt {prompt[:60]!r} is not valid Unicode; expected text")
