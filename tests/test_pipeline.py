@@ -67,9 +67,7 @@ def test_lengths_are_met_to_one_token(pipeline: TextToMotion, seconds: float) ->
         (["walk"], None, "type list; expected text"),
     ],
 )
-def test_what_cannot_be_made(
-    pipeline: TextToMotion, prompt: Any, seconds: Any, word: str
-) -> None:
+def test_what_cannot_be_made(pipeline: TextToMotion, prompt: Any, seconds: Any, word: str) -> None:
     with pytest.raises(ValueError, match=word):
         pipeline(prompt, seconds=seconds)
 

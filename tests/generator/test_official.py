@@ -23,7 +23,8 @@ from motionmill.generator.engine import Engine, Request
 from motionmill.generator.model import Generator, Prefix
 from motionmill.generator.official import OFFICIAL_TOKENIZER, generator_name, import_official
 from motionmill.generator.release import load_release
-from motionmill.motion.features import to_joints
+from motionmill.motion.features import to_joints, to_rotations
+from motionmill.motion.rotations import matrix_from_axis_angle
 from motionmill.tokenizer.model import Tokenizer
 from motionmill.training.weights import load_into, save_model
 
@@ -201,6 +202,15 @@ def test_text_features_to_motion(shared: Path, tmp_path: Path) -> None:
     features = release.codec.decode(torch.tensor(codes))
     assert (features - case["pose_denorm"][0].double()).abs().max() < 1e-4
     assert (to_joints(features) - case["joints_from_position"]).abs().max() < 2e-4
+    normalized = release.codec.normalizer.normalize(features)
+    assert (normalized - case["pose_norm"][0]).abs().max() < 1e-4
+    # From the recorded features on in double precision, by both routes.
+    assert (to_joints(case["pose_denorm"][0]) - case["joints_from_position"]).abs().max() < 1e-6
+    rotations, root = to_rotations(case["pose_denorm"][0])
+    smpl = case["smpl85_from_rotation"]
+    theirs = matrix_from_axis_angle(smpl[:, :66].reshape(-1, 22, 3))
+    assert (rotations - theirs).abs().max() < 1e-6
+    assert (root - smpl[:, 72:75]).abs().max() < 1e-6
 
 
 def test_large_models_are_stored_in_shards(tmp_path: Path) -> None:
