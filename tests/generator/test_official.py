@@ -6,12 +6,14 @@ import importlib.util
 import json
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from motionmill.generator import official
 from motionmill.generator.config import (
     PRESETS,
     GeneratorConfig,
@@ -233,6 +235,40 @@ def test_large_models_are_stored_in_shards(tmp_path: Path) -> None:
     load_into(again, tmp_path)
 
 
+@pytest.mark.parametrize("damage", ["missing", "unknown", "shape", "twice", "cut"])
+def test_bad_tokenizers_are_named(shared: Path, tmp_path: Path, damage: str) -> None:
+    state = dict(load(shared, "tokenizer_small_official_like_ckpt.pt")["net"])
+    path, name = tmp_path / "fsq.pth", "module.vqvae.encoder.model.4.weight"
+    changes: dict[str, Any] = {
+        "unknown": {"module.vqvae.attention.weight": torch.zeros(1)},
+        "shape": {name: torch.zeros(2, 2)},
+        "twice": {"module.vqvae.encoder.model.7.weight": state[name]},
+    }
+    state.update(changes.get(damage, {}))
+    if damage == "missing":
+        del state[name]
+    torch.save({"net": state}, path)
+    if damage == "cut":
+        path.write_bytes(path.read_bytes()[:-5000])
+    statistics(shared, tmp_path)
+    expected = {
+        "missing": "missing encoder.output.weight",
+        "unknown": "unknown module.vqvae.attention.weight",
+        "shape": r"encoder.model.4.weight has shape \(2, 2\), expected",
+        "twice": "is what module.vqvae.encoder.model.7.weight is",
+        "cut": "cut short",
+    }
+    with pytest.raises(ValueError, match=expected[damage]):
+        import_official(
+            path,
+            shared / "fixtures" / "ar_tiny_ckpt.pt",
+            tmp_path,
+            tmp_path / "release",
+            heads=4,
+            tokenizer_config=SMALL,
+        )
+
+
 class Harmful:
     def __reduce__(self) -> Any:
         return print, ("this must never run",)
@@ -245,6 +281,8 @@ class Harmful:
         ("missing", "missing head.weight"),
         ("unknown", "unknown module.transformer.extra"),
         ("shape", r"has shape \(3, 3\), expected \(128, 128\)"),
+        ("twice", "module.transformer.ln_f.scale is what transformer.ln_f.scale is"),
+        ("full", "0 are free in .*make room"),
         ("layers", "no preset; say --heads"),
         ("code", "not a checkpoint of tensors alone"),
         ("key", "holds net; expected 'trans'"),
@@ -255,7 +293,12 @@ class Harmful:
     ],
 )
 def test_bad_checkpoints_are_named(
-    shared: Path, tmp_path: Path, damage: str, expected: str, capsys: pytest.CaptureFixture[str]
+    shared: Path,
+    tmp_path: Path,
+    damage: str,
+    expected: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     state = dict(load(shared, "ar_tiny_ckpt.pt")["trans"])
     path = tmp_path / "generator.pth"
@@ -264,6 +307,8 @@ def test_bad_checkpoints_are_named(
         del state["module.lm_head.weight"]
     elif damage == "unknown":
         state["module.transformer.extra"] = torch.zeros(1)
+    elif damage == "twice":
+        state["transformer.ln_f.scale"] = state["module.transformer.ln_f.scale"]
     elif damage == "shape":
         state["module.transformer.h.0.attn.c_proj.weight"] = torch.zeros(3, 3)
     elif damage == "code":
@@ -278,6 +323,12 @@ def test_bad_checkpoints_are_named(
     elif damage == "archive":
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr("readme.txt", "nothing")
+    elif damage == "full":
+        path.rename(tmp_path / "inside.pth")
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.write(tmp_path / "inside.pth", "inside.pth")
+        nothing = SimpleNamespace(free=0)
+        monkeypatch.setattr(official.shutil, "disk_usage", lambda folder: nothing)
     elif damage == "absent":
         path.unlink()
     statistics(shared, tmp_path)
@@ -293,4 +344,5 @@ def test_bad_checkpoints_are_named(
     assert str(path) in str(raised.value)
     assert "\n" not in str(raised.value)
     assert not (tmp_path / "release").exists()
+    assert not list(tmp_path.glob(".motionmill-*"))
     assert "never run" not in capsys.readouterr().out
