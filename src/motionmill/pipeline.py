@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from motionmill.generator.config import ReleaseConfig, SamplingConfig
-from motionmill.generator.engine import Engine, Request
+from motionmill.generator.config import MAX_SECONDS, Precision, ReleaseConfig, SamplingConfig
+from motionmill.generator.engine import MIN_TOKENS, Engine, Request
 from motionmill.generator.release import Release, load_release
 from motionmill.generator.text import T5, MiniLM, TextEncoder
 from motionmill.motion.cleanup import clean
@@ -24,7 +24,6 @@ from motionmill.training.device import choose_device
 
 DEFAULT_MODEL = "mini"
 MAX_PROMPT_CHARACTERS = 1000
-MAX_SECONDS = 600.0
 _BLEND_FRAMES = 8
 _TEXTS = 64  # encoded at once
 
@@ -43,25 +42,31 @@ class TextToMotion:
 
     @classmethod
     def from_pretrained(
-        cls, model: str | Path = DEFAULT_MODEL, *, device: str | torch.device | None = None
+        cls,
+        model: str | Path = DEFAULT_MODEL,
+        *,
+        device: str | torch.device | None = None,
+        precision: Precision = "float32",
     ) -> TextToMotion:
         """Load a model.
 
         Args:
             model: a name that ships with the package ("mini") or a release folder.
             device: where to run; a GPU when there is one, else the CPU.
+            precision: of the generator. "int8" is fastest for one prompt, "bfloat16" for many; neither gives the very
+                motion that "float32" gives.
 
         Raises:
             FileNotFoundError: no such model.
-            ValueError: a file of it is damaged, or no such device.
+            ValueError: a file of it is damaged, no such device, or no such precision.
         """
         place = choose_device(device)
-        release = load_release(model, device=place)
+        release = load_release(model, device=place, precision=precision)
         return cls(release, load_encoder(release.config, device=place))
 
     @property
     def device(self) -> torch.device:
-        return self.release.generator.head.weight.device
+        return self.engine.device
 
     @property
     def context_seconds(self) -> float:
@@ -96,9 +101,10 @@ class TextToMotion:
 
         Args:
             prompts: what is done, in English.
-            seconds: length, for all or for each; met to one token. Without it a motion ends by itself.
+            seconds: length, for all or for each; met to one token. Without it a motion ends by itself, between the
+                `min_seconds` and `max_seconds` of `sampling`.
             seeds: one a prompt, 0, 1, 2, ... by default; a seed gives the same motion whatever else is in the batch.
-            sampling: temperature, truncation and guidance; the model's own by default.
+            sampling: temperature, truncation, guidance, shortest and longest; the model's own by default.
             cleanup: strength of the foot-lock clean-up, 0 (raw) to 1.
 
         Raises:
@@ -259,6 +265,7 @@ class TextToMotion:
         history: Tensor | None = None,
     ) -> list[Request]:
         sampling = sampling or self.release.config.sampling
+        least, most = self._bounds(sampling)
         texts = [*prompts, ""]
         parts = (texts[start : start + _TEXTS] for start in range(0, len(texts), _TEXTS))
         *states, nothing = (text for part in parts for text in self.encoder.encode(part))
@@ -268,11 +275,21 @@ class TextToMotion:
                 sampling,
                 seed=seed,
                 duration=duration,
+                min_tokens=least,
+                max_tokens=most,
                 unconditional=nothing,
                 history=history,
             )
             for text, duration, seed in zip(states, durations, seeds, strict=True)
         ]
+
+    def _bounds(self, sampling: SamplingConfig) -> tuple[int, int | None]:
+        """Least and most tokens of a motion that ends by itself."""
+        unit = self.release.codec.frames_per_token / self.release.config.fps
+        least, most = sampling.min_seconds, sampling.max_seconds
+        longest = None if most is None else max(1, round(most / unit))
+        shortest = MIN_TOKENS if least is None else round(least / unit)
+        return (shortest if longest is None else min(shortest, longest)), longest
 
     def _num_tokens(self, seconds: float | None) -> int:
         if seconds is None:
