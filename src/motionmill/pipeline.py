@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from motionmill.generator.config import ReleaseConfig, SamplingConfig
+from motionmill.generator.config import MAX_SECONDS, Precision, ReleaseConfig, SamplingConfig
 from motionmill.generator.encoding import CachedEncoder
-from motionmill.generator.engine import Engine, Request
+from motionmill.generator.engine import MIN_TOKENS, Engine, Request
 from motionmill.generator.release import Release, load_release
 from motionmill.generator.text import T5, MiniLM, TextEncoder, version_of
 from motionmill.motion.cleanup import clean
@@ -25,7 +25,6 @@ from motionmill.training.device import choose_device
 
 DEFAULT_MODEL = "mini"
 MAX_PROMPT_CHARACTERS = 10_000
-MAX_SECONDS = 600.0
 _BLEND_FRAMES = 8
 _TEXTS = 64  # encoded at once
 
@@ -51,6 +50,7 @@ class TextToMotion:
         model: str | Path = DEFAULT_MODEL,
         *,
         device: str | torch.device | None = None,
+        precision: Precision = "float32",
         text_device: str | torch.device | None = None,
         text_cache: Path | None = None,
     ) -> TextToMotion:
@@ -59,15 +59,17 @@ class TextToMotion:
         Args:
             model: a name that ships with the package ("mini") or a release folder.
             device: where to run; a GPU when there is one, else the CPU.
+            precision: of the generator. "int8" is fastest for one prompt, "bfloat16" for many; neither gives the very
+                motion that "float32" gives.
             text_device: where a T5 text encoder runs, as `device` by default; `unload_encoder` frees its memory.
             text_cache: a folder that keeps the states of texts; the encoder is loaded only for what it has not.
 
         Raises:
             FileNotFoundError: no such model.
-            ValueError: a file of it is damaged, or no such device.
+            ValueError: a file of it is damaged, no such device, or no such precision.
         """
         place = choose_device(device)
-        release = load_release(model, device=place)
+        release = load_release(model, device=place, precision=precision)
         text_place = place if text_device is None else choose_device(text_device)
         encoder = load_encoder(release.config, device=text_place, cache=text_cache)
         if text_cache is None:
@@ -80,7 +82,7 @@ class TextToMotion:
 
     @property
     def device(self) -> torch.device:
-        return self.release.generator.head.weight.device
+        return self.engine.device
 
     @property
     def context_seconds(self) -> float:
@@ -115,9 +117,10 @@ class TextToMotion:
 
         Args:
             prompts: what is done, in English.
-            seconds: length, for all or for each; met to one token. Without it a motion ends by itself.
+            seconds: length, for all or for each; met to one token. Without it a motion ends by itself, between the
+                `min_seconds` and `max_seconds` of `sampling`.
             seeds: one a prompt, 0, 1, 2, ... by default; a seed gives the same motion whatever else is in the batch.
-            sampling: temperature, truncation and guidance; the model's own by default.
+            sampling: temperature, truncation, guidance, shortest and longest; the model's own by default.
             cleanup: strength of the foot-lock clean-up, 0 (raw) to 1.
 
         Raises:
@@ -280,6 +283,7 @@ class TextToMotion:
         history: Tensor | None = None,
     ) -> list[Request]:
         sampling = sampling or self.release.config.sampling
+        least, most = self._bounds(sampling)
         texts = [*prompts, ""]
         parts = (texts[start : start + _TEXTS] for start in range(0, len(texts), _TEXTS))
         *states, nothing = (text for part in parts for text in self.encoder.encode(part))
@@ -289,11 +293,21 @@ class TextToMotion:
                 sampling,
                 seed=seed,
                 duration=duration,
+                min_tokens=least,
+                max_tokens=most,
                 unconditional=nothing,
                 history=history,
             )
             for text, duration, seed in zip(states, durations, seeds, strict=True)
         ]
+
+    def _bounds(self, sampling: SamplingConfig) -> tuple[int, int | None]:
+        """Least and most tokens of a motion that ends by itself."""
+        unit = self.release.codec.frames_per_token / self.release.config.fps
+        least, most = sampling.min_seconds, sampling.max_seconds
+        longest = None if most is None else max(1, round(most / unit))
+        shortest = MIN_TOKENS if least is None else round(least / unit)
+        return (shortest if longest is None else min(shortest, longest)), longest
 
     def _num_tokens(self, seconds: float | None) -> int:
         if seconds is None:

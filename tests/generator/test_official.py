@@ -27,8 +27,10 @@ from motionmill.generator.official import OFFICIAL_TOKENIZER, generator_name, im
 from motionmill.generator.release import load_release
 from motionmill.motion.features import to_joints, to_rotations
 from motionmill.motion.rotations import matrix_from_axis_angle
+from motionmill.pipeline import TextToMotion
 from motionmill.tokenizer.model import Tokenizer
 from motionmill.training.weights import load_into, save_model
+from tests.generator.test_text import write_t5
 
 SMALL = OFFICIAL_TOKENIZER.model_copy(update={"width": 64, "code_width": 32})
 OFFICIAL_TINY = official_config(2, 4, 128, num_codes=512, text_width=96)
@@ -153,6 +155,7 @@ def imported(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder,
         folder / "release",
         heads=4,
+        text_encoder=str(write_t5(folder / "t5", 48)),
         tokenizer_config=SMALL,
     )
 
@@ -177,6 +180,10 @@ def test_an_imported_release_is_a_release(imported: Path) -> None:
     assert release.config.name == "official-custom"
     assert release.config.text_encoder == "t5"
     assert release.codec.frames_per_token == 2
+    pipeline = TextToMotion.from_pretrained(imported, device="cpu", text_device="cpu")
+    motion = pipeline("a person walks forward", seconds=0.5, cleanup=0)
+    assert len(motion) == 16  # 8 tokens of 2 frames
+    assert motion.joints().isfinite().all()
     stored = json.loads((imported / "generator" / "config.json").read_text())
     assert GeneratorConfig.model_validate(stored).num_heads == 4
 

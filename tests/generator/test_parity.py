@@ -12,8 +12,9 @@ from torch import Tensor
 
 from motionmill.generator.cache import KeyValueCache
 from motionmill.generator.config import GeneratorDataConfig, official_config
-from motionmill.generator.model import Generator, Prefix, rotary_table, rotate
+from motionmill.generator.model import Generator, Prefix
 from motionmill.generator.official import generator_name
+from motionmill.generator.rotary import rotary_table, rotate
 from motionmill.generator.task import Example, GeneratorTask
 from motionmill.generator.text import TextStates, pad_left
 from motionmill.training.config import TrainingConfig
@@ -39,11 +40,16 @@ def tiny(shared: Path) -> Generator:
 def test_rotary_positions(shared: Path) -> None:
     case = load(shared, "rope.pt")
     config = official_config(1, 2, 200)  # 100 numbers a head, as in 3B
-    table = rotary_table(config, torch.arange(301)[None])[0, 0]
-    assert torch.allclose(table[..., 0], case["cos"], atol=1e-6)
-    assert torch.allclose(table[..., 1], case["sin"], atol=1e-6)
-    turned = rotate(case["x"], rotary_table(config, case["pos"].expand(2, -1)))
-    assert torch.allclose(turned, case["y"], atol=1e-6)
+    table = rotary_table(config, torch.arange(301)).flatten(
+        1, -2
+    )  # cosine and sine of every channel
+    assert torch.allclose(table[:, 0, 0::2], case["cos"], atol=1e-6)
+    assert torch.allclose(table[:, 0, 1::2], case["cos"], atol=1e-6)
+    assert torch.allclose(table[:, 1, 0::2], -case["sin"], atol=1e-6)
+    assert torch.allclose(table[:, 1, 1::2], case["sin"], atol=1e-6)
+    heads = case["x"].permute(0, 2, 1, 3).unsqueeze(2)  # (B, S, one kind, H, C)
+    turned = rotate(heads, rotary_table(config, case["pos"].expand(2, -1)))
+    assert torch.allclose(turned[:, :, 0].transpose(1, 2), case["y"], atol=1e-6)
 
 
 def rows_of(recorded: Any) -> tuple[Prefix, Tensor, Tensor]:

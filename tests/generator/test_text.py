@@ -55,8 +55,7 @@ def test_a_missing_t5_is_named(tmp_path: Path) -> None:
         T5(tmp_path / "nothing")
 
 
-@pytest.fixture(scope="module")
-def sentence_pieces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def write_t5(folder: Path, width: int) -> Path:
     """As the published T5 folders are: a model, and a tokenizer of sentence pieces in tokenizer.json."""
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast, T5Config, T5EncoderModel
@@ -70,13 +69,12 @@ def sentence_pieces(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pieces.post_processor = processors.TemplateProcessing(
         single="$A </s>", special_tokens=[("</s>", 1)]
     )
-    folder = tmp_path_factory.mktemp("t5-pieces")
     PreTrainedTokenizerFast(
         tokenizer_object=pieces, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
     ).save_pretrained(folder)
     torch.manual_seed(0)
     config = T5Config(
-        vocab_size=len(scores), d_model=24, d_kv=6, d_ff=32, num_layers=2, num_heads=4
+        vocab_size=len(scores), d_model=width, d_kv=6, d_ff=32, num_layers=2, num_heads=4
     )
     T5EncoderModel(config).save_pretrained(folder)
     return folder

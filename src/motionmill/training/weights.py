@@ -104,9 +104,12 @@ def load_into(
     folder: Path,
     *,
     device: torch.device | None = None,
-    dtype: torch.dtype = torch.float32,
+    dtype: torch.dtype | None = torch.float32,
 ) -> None:
     """Give a model the parameters of its folder, as `dtype`; it may have been made on the meta device.
+
+    Args:
+        dtype: None leaves floating-point tensors as they are stored.
 
     Raises:
         ValueError: damaged file, or tensors that do not belong to this model.
