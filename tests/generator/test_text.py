@@ -80,6 +80,11 @@ def write_t5(folder: Path, width: int) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def sentence_pieces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_t5(tmp_path_factory.mktemp("t5-pieces"), 24)
+
+
 def test_t5_keeps_150_states_and_says_what_is_lost(sentence_pieces: Path) -> None:
     encoder = T5(sentence_pieces)
     text = "a person walks forward"  # six pieces and the end
