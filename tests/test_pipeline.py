@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -51,17 +53,58 @@ def test_lengths_are_met_to_one_token(pipeline: TextToMotion, seconds: float) ->
     ("prompt", "seconds", "word"),
     [
         ("  ", None, "empty"),
-        ("walk " * 400, None, "characters"),
+        ("walk " * 4000, None, "characters"),
+        ("walk \udcff", None, "Unicode"),
         ("walk", 0.0, "seconds"),
         ("walk", 1000.0, "seconds"),
         ("walk", float("nan"), "seconds"),
+        ("walk", -3.0, "seconds"),
+        ("walk", 10**400, "seconds"),
+        ("walk", "3", "expected a number"),
+        ("walk", True, "expected a number"),
+        (None, None, "type NoneType; expected text"),
+        (b"walk", None, "type bytes; expected text"),
+        (["walk"], None, "type list; expected text"),
     ],
 )
-def test_what_cannot_be_made(
-    pipeline: TextToMotion, prompt: str, seconds: float | None, word: str
-) -> None:
+def test_what_cannot_be_made(pipeline: TextToMotion, prompt: Any, seconds: Any, word: str) -> None:
     with pytest.raises(ValueError, match=word):
         pipeline(prompt, seconds=seconds)
+
+
+def test_one_text_is_no_list_of_texts(pipeline: TextToMotion) -> None:
+    with pytest.raises(ValueError, match="expected a list of texts"):
+        pipeline.generate("a person walks")
+
+
+def test_a_prompt_that_is_too_long_is_cut_and_quoted(
+    pipeline: TextToMotion, caplog: pytest.LogCaptureFixture
+) -> None:
+    start = "a person walks forward" + ", then stops and looks around" * 12
+    long = start + ", and at the very end waves goodbye"
+    motion = pipeline(long, seconds=1, cleanup=0)
+    [record] = caplog.records
+    assert record.levelno == logging.WARNING
+    assert record.getMessage().endswith("and at the very end waves goodbye'")
+    assert "walks forward" not in record.getMessage()
+    assert motion.rotations.equal(pipeline(start, seconds=1, cleanup=0).rotations)
+    assert motion.name == long
+
+
+def test_the_text_encoder_can_be_let_go(pipeline: TextToMotion, tmp_path: Path) -> None:
+    first = TextToMotion.from_pretrained(device="cpu", text_device="cpu", text_cache=tmp_path)
+    assert not first.encoder.loaded
+    made = first("a person waves", seconds=1)
+    assert first.encoder.loaded
+    first.unload_encoder()
+    assert first("a person waves", seconds=1).rotations.equal(made.rotations)
+    assert not first.encoder.loaded  # what it has read stays known
+    again = TextToMotion.from_pretrained(device="cpu", text_cache=tmp_path)
+    assert again("a person waves", seconds=1).rotations.equal(made.rotations)
+    assert not again.encoder.loaded
+    assert pipeline("a person waves", seconds=1).rotations.equal(made.rotations)
+    again("a person sits down", seconds=1)
+    assert again.encoder.loaded
 
 
 def test_longer_than_the_model_sees_at_once(pipeline: TextToMotion) -> None:
@@ -129,6 +172,18 @@ def test_damaged_weights_are_refused(tmp_path: Path) -> None:
     damaged[len(damaged) // 2] ^= 1
     path.write_bytes(bytes(damaged))
     with pytest.raises(ValueError, match="damaged"):
+        load_release(folder)
+    shutil.copy(find_release("mini") / "generator" / path.name, path)
+    for path in sorted(each for each in folder.rglob("*") if each.is_file()):
+        whole = path.read_bytes()
+        path.write_bytes(bytes([whole[0] ^ 1]) + whole[1:])
+        with pytest.raises((ValueError, FileNotFoundError), match=path.name):
+            load_release(folder)
+        path.write_bytes(whole)
+    sums = folder / "SHA256SUMS"
+    lines = sums.read_text().splitlines(keepends=True)
+    sums.write_text("".join(line for line in lines if "model.safetensors" not in line))
+    with pytest.raises(ValueError, match=r"model.safetensors: not named in"):
         load_release(folder)
     with pytest.raises(FileNotFoundError, match="mini"):
         load_release("nonsense")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -106,6 +107,11 @@ def save_config(config: Config, path: str | Path) -> None:
 def recipe_names() -> list[str]:
     """Names of the recipes that ship in the package, sorted."""
     return sorted(path.stem for path in _RECIPES.glob("*.yaml"))
+
+
+def home() -> Path:
+    """Where caches are kept: the folder MOTIONMILL_HOME, else `~/.cache/motionmill`."""
+    return Path(os.environ.get("MOTIONMILL_HOME") or "~/.cache/motionmill").expanduser()
 
 
 def _find_recipe(path_or_name: str | Path) -> Path:

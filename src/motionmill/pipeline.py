@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import math
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,10 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from motionmill.generator.config import ReleaseConfig, SamplingConfig
-from motionmill.generator.engine import Engine, Request
+from motionmill.generator.config import MAX_SECONDS, Precision, ReleaseConfig, SamplingConfig
+from motionmill.generator.encoding import CachedEncoder
+from motionmill.generator.engine import MIN_TOKENS, Engine, Request
 from motionmill.generator.release import Release, load_release
-from motionmill.generator.text import T5, MiniLM, TextEncoder
+from motionmill.generator.text import T5, MiniLM, TextEncoder, version_of
 from motionmill.motion.cleanup import clean
 from motionmill.motion.features import NUM_FEATURES, from_motion, leg_length, to_motion
 from motionmill.motion.motion import Motion
@@ -25,8 +26,7 @@ from motionmill.tokenizer.stream import StreamDecoder
 from motionmill.training.device import choose_device
 
 DEFAULT_MODEL = "mini"
-MAX_PROMPT_CHARACTERS = 1000
-MAX_SECONDS = 600.0
+MAX_PROMPT_CHARACTERS = 10_000
 MAX_CANDIDATES = 64
 _BLEND_FRAMES = 8
 _TEXTS = 64  # encoded at once
@@ -41,30 +41,51 @@ class TextToMotion:
     """
 
     def __init__(self, release: Release, encoder: TextEncoder) -> None:
-        self.release, self.encoder = release, encoder
+        self.release = release
+        self.encoder = (
+            encoder if isinstance(encoder, CachedEncoder) else CachedEncoder(lambda: encoder)
+        )
         self.engine = Engine(release.generator)
 
     @classmethod
     def from_pretrained(
-        cls, model: str | Path = DEFAULT_MODEL, *, device: str | torch.device | None = None
+        cls,
+        model: str | Path = DEFAULT_MODEL,
+        *,
+        device: str | torch.device | None = None,
+        precision: Precision = "float32",
+        text_device: str | torch.device | None = None,
+        text_cache: Path | None = None,
     ) -> TextToMotion:
         """Load a model.
 
         Args:
             model: a name that ships with the package ("mini") or a release folder.
             device: where to run; a GPU when there is one, else the CPU.
+            precision: of the generator. "int8" is fastest for one prompt, "bfloat16" for many; neither gives the very
+                motion that "float32" gives.
+            text_device: where a T5 text encoder runs, as `device` by default; `unload_encoder` frees its memory.
+            text_cache: a folder that keeps the states of texts; the encoder is loaded only for what it has not.
 
         Raises:
             FileNotFoundError: no such model.
-            ValueError: a file of it is damaged, or no such device.
+            ValueError: a file of it is damaged, no such device, or no such precision.
         """
         place = choose_device(device)
-        release = load_release(model, device=place)
-        return cls(release, load_encoder(release.config, device=place))
+        release = load_release(model, device=place, precision=precision)
+        text_place = place if text_device is None else choose_device(text_device)
+        encoder = load_encoder(release.config, device=text_place, cache=text_cache)
+        if text_cache is None:
+            encoder.load()
+        return cls(release, encoder)
+
+    def unload_encoder(self) -> None:
+        """Free the memory of the text encoder; texts that it has read stay known, and a new one loads it again."""
+        self.encoder.unload()
 
     @property
     def device(self) -> torch.device:
-        return self.release.generator.head.weight.device
+        return self.engine.device
 
     @property
     def context_seconds(self) -> float:
@@ -106,16 +127,19 @@ class TextToMotion:
 
         Args:
             prompts: what is done, in English.
-            seconds: length, for all or for each; met to one token. Without it a motion ends by itself.
+            seconds: length, for all or for each; met to one token. Without it a motion ends by itself, between the
+                `min_seconds` and `max_seconds` of `sampling`.
             seeds: one a prompt, 0, 1, 2, ... by default; a seed gives the same motion whatever else is in the batch.
-            sampling: temperature, truncation and guidance; the model's own by default.
+            sampling: temperature, truncation, guidance, shortest and longest; the model's own by default.
             candidates: motions drawn of each prompt, of which the model's ranker takes the best; the model's own number
                 by default.
             cleanup: strength of the foot-lock clean-up, 0 (raw) to 1.
 
         Raises:
-            ValueError: an empty or endless prompt, or a length that cannot be made.
+            ValueError: a prompt that is empty, endless or no text, or a length that cannot be made.
         """
+        if isinstance(prompts, str):
+            raise ValueError(f"prompts is one text, {prompts[:60]!r}; expected a list of texts")
         for prompt in prompts:
             check_prompt(prompt)
         seeds = list(range(len(prompts))) if seeds is None else list(seeds)
@@ -312,6 +336,7 @@ class TextToMotion:
         history: Tensor | None = None,
     ) -> list[Request]:
         sampling = sampling or self.release.config.sampling
+        least, most = self._bounds(sampling)
         texts = [*prompts, ""]
         parts = (texts[start : start + _TEXTS] for start in range(0, len(texts), _TEXTS))
         *states, nothing = (text for part in parts for text in self.encoder.encode(part))
@@ -321,6 +346,8 @@ class TextToMotion:
                 sampling,
                 seed=seed,
                 duration=duration,
+                min_tokens=least,
+                max_tokens=most,
                 unconditional=nothing,
                 history=history,
             )
@@ -338,19 +365,34 @@ class TextToMotion:
             )
         return asked
 
+    def _bounds(self, sampling: SamplingConfig) -> tuple[int, int | None]:
+        """Least and most tokens of a motion that ends by itself."""
+        unit = self.release.codec.frames_per_token / self.release.config.fps
+        least, most = sampling.min_seconds, sampling.max_seconds
+        longest = None if most is None else max(1, round(most / unit))
+        shortest = MIN_TOKENS if least is None else round(least / unit)
+        return (shortest if longest is None else min(shortest, longest)), longest
+
     def _num_tokens(self, seconds: float | None) -> int:
         if seconds is None:
             return 0
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+            raise ValueError(f"seconds = {seconds!r}; expected a number")
         unit = self.release.codec.frames_per_token / self.release.config.fps
-        if not (math.isfinite(seconds) and unit <= seconds <= MAX_SECONDS):
+        if not unit <= seconds <= MAX_SECONDS:  # not a number is neither
             raise ValueError(f"{seconds} seconds; expected {unit:.2f} to {MAX_SECONDS:g} seconds")
         return max(1, round(seconds / unit))
 
 
-def load_encoder(config: ReleaseConfig, *, device: torch.device | None = None) -> TextEncoder:
-    """The text encoder that a model was trained with."""
-    return (
-        MiniLM() if config.text_encoder == "minilm" else T5(config.text_encoder_path, device=device)
+def load_encoder(
+    config: ReleaseConfig, *, device: torch.device | None = None, cache: Path | None = None
+) -> CachedEncoder:
+    """The text encoder that a model was trained with; loaded when it is first needed."""
+    if config.text_encoder == "minilm":
+        return CachedEncoder(MiniLM, folder=cache, identity="minilm")
+    path = config.text_encoder_path
+    return CachedEncoder(
+        lambda: T5(path, device=device), folder=cache, identity=f"t5 {version_of(path)}"
     )
 
 
@@ -361,11 +403,17 @@ def _candidate_seed(seed: int, number: int) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}/{number}".encode()).digest()[:7])
 
 
-def check_prompt(prompt: str) -> None:
-    """Raises ValueError for a prompt that says nothing or too much."""
+def check_prompt(prompt: object) -> None:
+    """Raises ValueError for a prompt that is no text, says nothing, or is a book."""
+    if not isinstance(prompt, str):
+        raise ValueError(
+            f"a prompt of type {type(prompt).__name__}; expected text, such as 'a person waves'"
+        )
     if not prompt.strip():
         raise ValueError('the prompt is empty; describe a motion, for example "a person waves"')
     if len(prompt) > MAX_PROMPT_CHARACTERS:
         raise ValueError(
-            f"the prompt has {len(prompt)} characters; at most {MAX_PROMPT_CHARACTERS} are understood: say it shorter"
+            f"the prompt has {len(prompt)} characters; expected {MAX_PROMPT_CHARACTERS} at most: say it shorter"
         )
+    if re.search("[\ud800-\udfff]", prompt):
+        raise ValueError(f"the prompt {prompt[:60]!r} is not valid Unicode; expected text")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from motionmill.data.sides import mirror_caption
+from motionmill.data.sides import mirror_caption, sides
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,7 @@ from motionmill.data.sides import mirror_caption
         ("walk leftward, then rightwards", "walk rightward, then leftwards"),
         ("spins clockwise", "spins counterclockwise"),
         ("spins counter-clockwise", "spins clockwise"),
+        ("turns counter clockwise", "turns clockwise"),
         ("runs right away with no energy left", "runs right away with no energy left"),
         ("he has left hooks in store", "he has right hooks in store"),
         ("stands upright, all right", "stands upright, all right"),
@@ -28,3 +29,16 @@ from motionmill.data.sides import mirror_caption
 )
 def test_mirror_caption(text: str, mirrored: str) -> None:
     assert mirror_caption(text) == mirrored
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("Right foot first, then the LEFT one", ["right", "left"]),
+        ("leftwards, then rightmost", ["left", "right"]),
+        ("clockwise, counter-clockwise, anticlockwise", ["clockwise"] + 2 * ["counterclockwise"]),
+        ("right away, nothing left to do, upright", []),
+    ],
+)
+def test_sides(text: str, found: list[str]) -> None:
+    assert sides(text) == found

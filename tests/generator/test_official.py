@@ -6,12 +6,14 @@ import importlib.util
 import json
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from motionmill.generator import official
 from motionmill.generator.config import (
     PRESETS,
     GeneratorConfig,
@@ -23,9 +25,12 @@ from motionmill.generator.engine import Engine, Request
 from motionmill.generator.model import Generator, Prefix
 from motionmill.generator.official import OFFICIAL_TOKENIZER, generator_name, import_official
 from motionmill.generator.release import load_release
-from motionmill.motion.features import to_joints
+from motionmill.motion.features import to_joints, to_rotations
+from motionmill.motion.rotations import matrix_from_axis_angle
+from motionmill.pipeline import TextToMotion
 from motionmill.tokenizer.model import Tokenizer
 from motionmill.training.weights import load_into, save_model
+from tests.generator.test_text import write_t5
 
 SMALL = OFFICIAL_TOKENIZER.model_copy(update={"width": 64, "code_width": 32})
 OFFICIAL_TINY = official_config(2, 4, 128, num_codes=512, text_width=96)
@@ -150,6 +155,7 @@ def imported(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder,
         folder / "release",
         heads=4,
+        text_encoder=str(write_t5(folder / "t5", 48)),
         tokenizer_config=SMALL,
     )
 
@@ -174,6 +180,10 @@ def test_an_imported_release_is_a_release(imported: Path) -> None:
     assert release.config.name == "official-custom"
     assert release.config.text_encoder == "t5"
     assert release.codec.frames_per_token == 2
+    pipeline = TextToMotion.from_pretrained(imported, device="cpu", text_device="cpu")
+    motion = pipeline("a person walks forward", seconds=0.5, cleanup=0)
+    assert len(motion) == 16  # 8 tokens of 2 frames
+    assert motion.joints().isfinite().all()
     stored = json.loads((imported / "generator" / "config.json").read_text())
     assert GeneratorConfig.model_validate(stored).num_heads == 4
 
@@ -201,6 +211,15 @@ def test_text_features_to_motion(shared: Path, tmp_path: Path) -> None:
     features = release.codec.decode(torch.tensor(codes))
     assert (features - case["pose_denorm"][0].double()).abs().max() < 1e-4
     assert (to_joints(features) - case["joints_from_position"]).abs().max() < 2e-4
+    normalized = release.codec.normalizer.normalize(features)
+    assert (normalized - case["pose_norm"][0]).abs().max() < 1e-4
+    # From the recorded features on in double precision, by both routes.
+    assert (to_joints(case["pose_denorm"][0]) - case["joints_from_position"]).abs().max() < 1e-6
+    rotations, root = to_rotations(case["pose_denorm"][0])
+    smpl = case["smpl85_from_rotation"]
+    theirs = matrix_from_axis_angle(smpl[:, :66].reshape(-1, 22, 3))
+    assert (rotations - theirs).abs().max() < 1e-6
+    assert (root - smpl[:, 72:75]).abs().max() < 1e-6
 
 
 def test_large_models_are_stored_in_shards(tmp_path: Path) -> None:
@@ -223,6 +242,40 @@ def test_large_models_are_stored_in_shards(tmp_path: Path) -> None:
     load_into(again, tmp_path)
 
 
+@pytest.mark.parametrize("damage", ["missing", "unknown", "shape", "twice", "cut"])
+def test_bad_tokenizers_are_named(shared: Path, tmp_path: Path, damage: str) -> None:
+    state = dict(load(shared, "tokenizer_small_official_like_ckpt.pt")["net"])
+    path, name = tmp_path / "fsq.pth", "module.vqvae.encoder.model.4.weight"
+    changes: dict[str, Any] = {
+        "unknown": {"module.vqvae.attention.weight": torch.zeros(1)},
+        "shape": {name: torch.zeros(2, 2)},
+        "twice": {"module.vqvae.encoder.model.7.weight": state[name]},
+    }
+    state.update(changes.get(damage, {}))
+    if damage == "missing":
+        del state[name]
+    torch.save({"net": state}, path)
+    if damage == "cut":
+        path.write_bytes(path.read_bytes()[:-5000])
+    statistics(shared, tmp_path)
+    expected = {
+        "missing": "missing encoder.output.weight",
+        "unknown": "unknown module.vqvae.attention.weight",
+        "shape": r"encoder.model.4.weight has shape \(2, 2\), expected",
+        "twice": "is what module.vqvae.encoder.model.7.weight is",
+        "cut": "cut short",
+    }
+    with pytest.raises(ValueError, match=expected[damage]):
+        import_official(
+            path,
+            shared / "fixtures" / "ar_tiny_ckpt.pt",
+            tmp_path,
+            tmp_path / "release",
+            heads=4,
+            tokenizer_config=SMALL,
+        )
+
+
 class Harmful:
     def __reduce__(self) -> Any:
         return print, ("this must never run",)
@@ -235,6 +288,8 @@ class Harmful:
         ("missing", "missing head.weight"),
         ("unknown", "unknown module.transformer.extra"),
         ("shape", r"has shape \(3, 3\), expected \(128, 128\)"),
+        ("twice", "module.transformer.ln_f.scale is what transformer.ln_f.scale is"),
+        ("full", "0 are free in .*make room"),
         ("layers", "no preset; say --heads"),
         ("code", "not a checkpoint of tensors alone"),
         ("key", "holds net; expected 'trans'"),
@@ -245,7 +300,12 @@ class Harmful:
     ],
 )
 def test_bad_checkpoints_are_named(
-    shared: Path, tmp_path: Path, damage: str, expected: str, capsys: pytest.CaptureFixture[str]
+    shared: Path,
+    tmp_path: Path,
+    damage: str,
+    expected: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     state = dict(load(shared, "ar_tiny_ckpt.pt")["trans"])
     path = tmp_path / "generator.pth"
@@ -254,6 +314,8 @@ def test_bad_checkpoints_are_named(
         del state["module.lm_head.weight"]
     elif damage == "unknown":
         state["module.transformer.extra"] = torch.zeros(1)
+    elif damage == "twice":
+        state["transformer.ln_f.scale"] = state["module.transformer.ln_f.scale"]
     elif damage == "shape":
         state["module.transformer.h.0.attn.c_proj.weight"] = torch.zeros(3, 3)
     elif damage == "code":
@@ -268,6 +330,12 @@ def test_bad_checkpoints_are_named(
     elif damage == "archive":
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr("readme.txt", "nothing")
+    elif damage == "full":
+        path.rename(tmp_path / "inside.pth")
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.write(tmp_path / "inside.pth", "inside.pth")
+        nothing = SimpleNamespace(free=0)
+        monkeypatch.setattr(official.shutil, "disk_usage", lambda folder: nothing)
     elif damage == "absent":
         path.unlink()
     statistics(shared, tmp_path)
@@ -283,4 +351,5 @@ def test_bad_checkpoints_are_named(
     assert str(path) in str(raised.value)
     assert "\n" not in str(raised.value)
     assert not (tmp_path / "release").exists()
+    assert not list(tmp_path.glob(".motionmill-*"))
     assert "never run" not in capsys.readouterr().out

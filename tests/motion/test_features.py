@@ -13,8 +13,8 @@ from torch import Tensor
 
 from motionmill.motion import features
 from motionmill.motion.motion import Motion
-from motionmill.motion.rotations import matrix_from_axis_angle, yaw_matrix
-from motionmill.motion.skeleton import adult_skeleton
+from motionmill.motion.rotations import heading, matrix_from_axis_angle, yaw_matrix
+from motionmill.motion.skeleton import Skeleton, adult_skeleton
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +40,32 @@ def test_forward_is_the_reference(official: Any) -> None:
     rotations = matrix_from_axis_angle(case["smpl85_facez"][:, :66].double().reshape(-1, 22, 3))
     made = features.from_joints(case["joints_facez"].double(), rotations)
     assert (made - case["x272"]).abs().max() < 1e-6
+
+
+def test_facing_forward_and_kinematics_of_the_reference(official: Any) -> None:
+    case = official["forward"]
+    raw, faced = case["smpl85_raw"].double(), case["smpl85_facez"].double()
+    motion = Motion(matrix_from_axis_angle(raw[:, :66].reshape(-1, 22, 3)), raw[:, 72:75])
+    turned = motion.transformed(
+        yaw_matrix(-heading(motion.rotations[0, 0])), torch.zeros(3, dtype=torch.float64)
+    )
+    theirs = matrix_from_axis_angle(faced[:, :66].reshape(-1, 22, 3))
+    assert (turned.rotations - theirs).abs().max() < 5e-6  # stored in float32
+    assert (turned.root - faced[:, 72:75]).abs().max() < 5e-6
+    parents = tuple(case["parents"].tolist())
+    skeleton = Skeleton(adult_skeleton().names, parents, case["bone_offsets"])
+    joints = skeleton.forward_kinematics(theirs, faced[:, 72:75] + case["rest_pelvis"])[0]
+    assert (joints - case["joints_facez"]).abs().max() < 5e-5
+
+
+@pytest.mark.parametrize("case", ["recover_start", "recover_crop"])
+def test_kinematics_of_recovered_rotations(official: Any, case: str) -> None:
+    rotations, root = features.to_rotations(official[case]["x272"].double())
+    skeleton = Skeleton(
+        adult_skeleton().names, adult_skeleton().parents, official["forward"]["bone_offsets"]
+    )
+    joints = skeleton.forward_kinematics(rotations, root)[0]
+    assert (joints - official[case]["fk_joints_pelvis_at_translation"]).abs().max() < 1e-6
 
 
 def random_motion(seed: int, frames: int = 40) -> Motion:

@@ -8,7 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from motionmill.tokenizer.config import TokenizerConfig
+from motionmill.config import load_recipe
+from motionmill.tokenizer.config import TokenizerConfig, TokenizerRunConfig
 from motionmill.tokenizer.fsq import FSQ
 from motionmill.tokenizer.model import Tokenizer
 from motionmill.tokenizer.wavelet import haar, inverse_haar
@@ -43,6 +44,28 @@ def test_haar_inverts(patch: int) -> None:
     there = haar(signal, patch)
     assert there.shape == (2, 5 * patch, 32 // patch)
     assert torch.allclose(inverse_haar(there, patch), signal, atol=1e-12)
+
+
+@pytest.mark.parametrize("patch", [2, 4, 8])
+def test_a_tokenizer_with_patches(patch: int) -> None:
+    """What the reference cannot do: its first convolution has no room for the wavelet's channels."""
+    config = SMALL.model_copy(update={"patch_size": patch, "num_downsamples": 1})
+    model = Tokenizer(config).eval()
+    tokens = model.encode(torch.randn(2, 64, 272))
+    assert tokens.shape == (2, 32 // patch)
+    assert model.decode(tokens).shape == (2, 64, 272)
+
+
+def test_the_ablation_with_patches_of_two_frames() -> None:
+    plain, patched = (
+        load_recipe(TokenizerRunConfig, name).model for name in ("tokenizer", "tokenizer-haar2")
+    )
+    assert patched.patch_size == 2
+    assert patched.frames_per_token == plain.frames_per_token == 4
+    assert patched.model_copy(update={"patch_size": 1, "num_downsamples": 2}) == plain
+    model = Tokenizer(patched)
+    model(torch.randn(1, 16, 272)).features.sum().backward()
+    assert all(parameter.grad is not None for parameter in model.decoder.parameters())
 
 
 def test_haar_is_the_textbook_wavelet_up_to_scale() -> None:

@@ -1,4 +1,4 @@
-"""Captions of mirrored motion: the words for sides exchanged.
+"""Words for sides: those of a caption, and the caption of the mirrored motion with them exchanged.
 
 Words that look like a side but are none ("right away", "no energy left") stay.
 """
@@ -9,7 +9,7 @@ import re
 from typing import Final
 
 _SIDES: Final = re.compile(
-    r"\b(?:left|right)(?=$|[^a-z]|wards?\b|most\b)|\b(?:counter-?|anti-?)?clockwise\b",
+    r"\b(?:left|right)(?=$|[^a-z]|wards?\b|most\b)|\b(?:(?:counter|anti)[- ]?)?clockwise\b",
     re.IGNORECASE,
 )
 _SWAP: Final = {"left": "right", "right": "left", "clockwise": "counterclockwise"}
@@ -54,6 +54,16 @@ def mirror_caption(text: str) -> str:
         return other.capitalize() if word[0].isupper() else other
 
     return _SIDES.sub(swap, text)
+
+
+def sides(text: str) -> list[str]:
+    """Every "left", "right", "clockwise" and "counterclockwise" that is meant as one, in the order of the text."""
+    found = []
+    for match in _SIDES.finditer(text):
+        word = match[0].lower()
+        if not _no_side(word, text[: match.start()], text[match.end() :]):
+            found.append(word if word in _SWAP else "counterclockwise")
+    return found
 
 
 def _no_side(word: str, before: str, after: str) -> bool:

@@ -5,10 +5,29 @@ Shapes: L layers, R rows, H heads, S slots, C channels a head, n rows in use.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
 from motionmill.generator.config import GeneratorConfig
+from motionmill.generator.rotary import rotary_table
+
+
+@dataclass(frozen=True, eq=False)
+class NextSlots:
+    """Room for one more state of every row.
+
+    Attributes:
+        rotary: (n, 1, 2, 1, 1, C) rotary table of the new states.
+        visible: (n, 1, 1, S') the slots that they may see, None where it is all of them.
+        views: for each layer where to put keys and values.
+    """
+
+    rotary: Tensor
+    visible: Tensor | None
+    views: Sequence[StepView]
 
 
 class KeyValueCache:
@@ -27,9 +46,10 @@ class KeyValueCache:
         shape = (config.num_layers, 2, num_rows, config.num_heads, num_slots, size)
         self._storage = torch.zeros(shape, dtype=dtype, device=device)
         self._slots = torch.arange(num_slots, device=device)
+        self._rotary = rotary_table(config, self._slots)
         self.num_rows, self.num_slots = num_rows, num_slots
         self.lengths: list[int] = []
-        self._places = self._slots[:0]
+        self.places = self._slots[:0]
 
     def join(self, mask: Tensor) -> list[PrefillView]:
         """Make room for new rows: their (B, P) mask is True where a state is real, one run a row.
@@ -67,35 +87,36 @@ class KeyValueCache:
         self._storage[:, :, :rows, :, :slots] = smaller._storage[:, :, :rows, :, :slots]
         self._update()
 
-    def step(self) -> tuple[Tensor, Tensor | None, list[StepView]]:
-        """Room for one more state of every row.
-
-        Returns:
-            (n,) the slot (and position) of each row's new state, which slots it may see as a mask (n, 1, 1, S') or
-            None where it is all of them, and for each layer where to put keys and values.
-        """
+    def next_slots(self) -> NextSlots:
+        """The next slot of every row, and no more of the others than the longest row needs."""
         longest = max(self.lengths) + 1
-        even = min(self.lengths) + 1 == longest
-        places = self._places
-        visible = None
-        if not even:
-            visible = (self._slots[:longest] <= places[:, None])[:, None, None]
-        count = len(self.lengths)
+        if min(self.lengths) + 1 < longest:
+            return self.fixed_slots(self.places, longest)
         views = [
-            StepView(
-                layer[0, :count, :, :longest], layer[1, :count, :, :longest], places, even=even
-            )
-            for layer in self._storage
+            EvenView(*layer.unbind(0))
+            for layer in self._storage[:, :, : len(self.lengths), :, :longest]
         ]
-        return places, visible, views
+        return NextSlots(self._rotary[self.places].unsqueeze(1), None, views)
+
+    def fixed_slots(self, places: Tensor, num_slots: int | None = None) -> NextSlots:
+        """Slot `places[i]` of row i, with shapes that depend on nothing but the number of places.
+
+        Args:
+            places: (n,) slots, n at most the number of rows.
+            num_slots: how many slots attention looks at, all by default.
+        """
+        stored = self._storage[:, :, : len(places), :, :num_slots]
+        visible = (self._slots[:num_slots] <= places[:, None])[:, None, None]
+        views = [UnevenView(*layer.unbind(0), places) for layer in stored]
+        return NextSlots(self._rotary[places].unsqueeze(1), visible, views)
 
     def advance(self) -> None:
         """All layers have stored the new state of every row."""
         self.lengths = [length + 1 for length in self.lengths]
-        self._places = self._places + 1
+        self.places = self.places + 1
 
     def _update(self) -> None:
-        self._places = torch.tensor(self.lengths, dtype=torch.long, device=self._slots.device)
+        self.places = torch.tensor(self.lengths, dtype=torch.long, device=self._slots.device)
 
 
 class PrefillView:
@@ -112,19 +133,31 @@ class PrefillView:
         return keys, values
 
 
-class StepView:
-    """One more state of every row of one layer."""
+class EvenView:
+    """One more state of every row of one layer, in its last slot."""
 
-    def __init__(self, keys: Tensor, values: Tensor, places: Tensor, *, even: bool) -> None:
-        self._keys, self._values, self._places, self._even = keys, values, places, even
+    def __init__(self, keys: Tensor, values: Tensor) -> None:
+        self._keys, self._values = keys, values
+
+    def append(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Store (n, H, 1, C) keys and values; returns all, (n, H, S', C)."""
+        self._keys[:, :, -1:] = keys
+        self._values[:, :, -1:] = values
+        return self._keys, self._values
+
+
+class UnevenView:
+    """One more state of every row of one layer, in a slot of its own."""
+
+    def __init__(self, keys: Tensor, values: Tensor, places: Tensor) -> None:
+        self._keys, self._values, self._places = keys, values, places
 
     def append(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Store (n, H, 1, C) keys and values; returns all up to the longest row, (n, H, S', C)."""
-        if self._even:
-            self._keys[:, :, -1:] = keys
-            self._values[:, :, -1:] = values
-        else:
-            index = self._places[:, None, None, None].expand_as(keys)
-            self._keys.scatter_(2, index, keys.to(self._keys.dtype))
-            self._values.scatter_(2, index, values.to(self._values.dtype))
+        index = self._places[:, None, None, None].expand_as(keys)
+        self._keys.scatter_(2, index, keys)
+        self._values.scatter_(2, index, values)
         return self._keys, self._values
+
+
+StepView = EvenView | UnevenView

@@ -10,6 +10,11 @@ from pydantic import Field, model_validator
 from motionmill.config import Config, parse_config
 from motionmill.training.config import TrainingConfig
 
+MAX_SECONDS = 600.0
+"""The longest motion that may be asked for."""
+
+Precision = Literal["float32", "bfloat16", "int8"]
+
 
 class GeneratorConfig(Config):
     """Architecture of the text-to-token transformer.
@@ -108,7 +113,7 @@ def preset(name: str) -> GeneratorConfig:
 
 
 class SamplingConfig(Config):
-    """How tokens are drawn.
+    """How tokens are drawn, and when a motion of no given length may and must end.
 
     Guidance g moves the logits from those without text towards those with it: l0 + g (l1 - l0); 1 is none.
     Temperature 0 takes the likeliest token.
@@ -118,6 +123,14 @@ class SamplingConfig(Config):
     top_k: int | None = Field(None, gt=0)
     top_p: float | None = Field(None, gt=0, le=1)
     guidance: float = Field(2.0, ge=0)
+    min_seconds: float | None = Field(None, ge=0, le=MAX_SECONDS)
+    max_seconds: float | None = Field(None, gt=0, le=MAX_SECONDS)
+
+    @model_validator(mode="after")
+    def _check(self) -> SamplingConfig:
+        if None not in (low := self.min_seconds, high := self.max_seconds) and low > high:
+            raise ValueError(f"min_seconds {low:g} above max_seconds {high:g}")
+        return self
 
     def changed(self, values: Mapping[str, float | int | None]) -> SamplingConfig:
         """A copy with the values that are not None, checked."""

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from motionmill.generator.cache import KeyValueCache
 from motionmill.generator.config import SamplingConfig
+from motionmill.generator.graph import GraphStep
 from motionmill.generator.model import Generator, Prefix
 from motionmill.generator.sample import draw
 from motionmill.generator.text import pad_left
@@ -98,6 +99,7 @@ class Engine:
         config = model.config
         self._overlap = max(1, int(overlap * config.max_tokens))
         self._cache: KeyValueCache | None = None
+        self._graphs: GraphStep | None = None
         self._waiting: deque[Stream] = deque()
         self._running: list[Stream] = []
         self._owners: list[tuple[Stream, int]] = []
@@ -119,9 +121,13 @@ class Engine:
             raise ValueError(
                 f"guidance {request.sampling.guidance} needs the unconditional states; give them or use guidance 1"
             )
-        if request.duration < 0 or request.min_tokens < 0 or (request.max_tokens or 1) < 1:
+        if request.duration < 0 or request.min_tokens < 0:
             raise ValueError(
-                f"{request.duration} tokens, {request.min_tokens} to {request.max_tokens}; expected none below 0"
+                f"{request.duration} tokens, {request.min_tokens} at least; expected none below 0"
+            )
+        if request.max_tokens is not None and request.max_tokens < max(1, request.min_tokens):
+            raise ValueError(
+                f"{request.min_tokens} to {request.max_tokens} tokens; expected the most to be 1 or more, and not below the least"
             )
         with self._lock:
             stream = Stream(self, request, next(self._numbers))
@@ -187,7 +193,9 @@ class Engine:
             return
         logits = self.model.predict_length(self._prefix([s.request.states for s in free])).float()
         for row, stream in enumerate(free):
-            logits[row, : max(1, stream.request.min_tokens)] = -torch.inf
+            longest = self.model.config.max_tokens
+            logits[row, : min(max(1, stream.request.min_tokens), longest)] = -torch.inf
+            logits[row, (stream.request.max_tokens or longest) + 1 :] = -torch.inf
         numbers = torch.tensor([stream.uniform() for stream in free], device=logits.device)
         lengths = draw(logits, [_LIKELY_LENGTHS] * len(free), numbers)
         for stream, length in zip(free, lengths.tolist(), strict=True):
@@ -222,18 +230,15 @@ class Engine:
         self._running += [stream for stream in streams if stream not in self._running]
 
     def _room(self, prefix: Prefix) -> KeyValueCache:
-        """The cache, grown when a longer text comes than any before."""
-        config = self.model.config
-        need = prefix.mask.shape[1] + int(config.duration_state) + config.max_tokens
-        cache = self._cache
-        if (
-            cache is None
-            or cache.num_slots < need
-            or cache.num_rows < len(self._owners) + len(prefix.states)
-        ):
+        """The cache, grown to the next power of two when more rows come, or a text longer than the model's longest."""
+        config, cache = self.model.config, self._cache
+        longest = max(prefix.mask.shape[1], config.max_text)
+        slots = longest + int(config.duration_state) + config.max_tokens
+        rows = len(self._owners) + len(prefix.states)
+        if cache is None or cache.num_slots < slots or cache.num_rows < rows:
+            rows = max(1 << (rows - 1).bit_length(), cache.num_rows if cache else 0)
             weight = self.model.embedding.weight
-            rows = max(len(self._owners) + len(prefix.states), cache.num_rows if cache else 0)
-            grown = KeyValueCache(config, rows, need, dtype=weight.dtype, device=weight.device)
+            grown = KeyValueCache(config, rows, slots, dtype=weight.dtype, device=weight.device)
             if cache is not None:
                 grown.take(cache)
             self._cache = cache = grown
@@ -277,12 +282,19 @@ class Engine:
         for stream in full:
             self._free(stream)
         if self._owners:
-            assert self._cache is not None
             row_tokens = [tokens[stream] for stream, _ in self._owners]
-            batch = torch.tensor(row_tokens, device=self.device)
-            self._logits = self.model.step(batch, self._cache)
+            self._logits = self._step(torch.tensor(row_tokens, device=self.device))
         if full:
             self._join(full, [self._tail(stream) for stream in full])
+
+    def _step(self, tokens: Tensor) -> Tensor:
+        """(n,) tokens, one a row of the cache -> (n, V) logits of the next."""
+        assert self._cache is not None
+        if self.device.type != "cuda":
+            return self.model.step(tokens, self._cache)
+        if self._graphs is None or self._graphs.cache is not self._cache:
+            self._graphs = GraphStep(self.model, self._cache)
+        return self._graphs(tokens)
 
     def _tail(self, stream: Stream) -> Tensor:
         return torch.cat((_history(stream.request), torch.tensor(stream._tokens)))[-self._overlap :]

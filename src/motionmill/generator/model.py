@@ -16,8 +16,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
-from motionmill.generator.cache import KeyValueCache
+from motionmill.generator.cache import KeyValueCache, NextSlots
 from motionmill.generator.config import GeneratorConfig
+from motionmill.generator.rotary import rotary_table, rotate
 
 
 class LayerView(Protocol):
@@ -108,12 +109,15 @@ class Generator(nn.Module):
 
     def step(self, tokens: Tensor, cache: KeyValueCache) -> Tensor:
         """One more token a row of the cache: (n,) tokens -> (n, V) logits of the next."""
-        hidden = self.embedding(tokens).unsqueeze(1)
-        positions, visible, views = cache.step()
-        rotary = rotary_table(self.config, positions.unsqueeze(1))
-        for block, view in zip(self.blocks, views, strict=True):
-            hidden = block(hidden, rotary, visible, view)
+        logits = self.put(tokens, cache.next_slots())
         cache.advance()
+        return logits
+
+    def put(self, tokens: Tensor, slots: NextSlots) -> Tensor:
+        """One more token into the given slots of a cache: (n,) tokens -> (n, V) logits of the next."""
+        hidden = self.embedding(tokens).unsqueeze(1)
+        for block, view in zip(self.blocks, slots.views, strict=True):
+            hidden = block(hidden, slots.rotary, slots.visible, view)
         return self.head(self.norm(hidden[:, 0]))
 
     def predict_length(self, prefix: Prefix) -> Tensor:
@@ -165,8 +169,8 @@ class Attention(nn.Module):
         self, hidden: Tensor, rotary: Tensor, allowed: Tensor | None, cache: LayerView | None
     ) -> Tensor:
         heads = self.queries_keys_values(hidden).unflatten(-1, (3, self.num_heads, -1))
-        queries, keys, values = (part.transpose(1, 2) for part in heads.unbind(2))
-        queries, keys = rotate(queries, rotary), rotate(keys, rotary)
+        queries, keys = rotate(heads[:, :, :2], rotary).transpose(1, 3).unbind(2)
+        values = heads[:, :, 2].transpose(1, 2)
         if cache is not None:
             keys, values = cache.append(keys, values)
         mixed = F.scaled_dot_product_attention(queries, keys, values, attn_mask=allowed)
@@ -194,9 +198,9 @@ class RMSNorm(nn.Module):
         self.scale = nn.Parameter(torch.ones(width))
 
     def forward(self, hidden: Tensor) -> Tensor:
-        return F.rms_norm(hidden.float(), self.scale.shape, self.scale.float(), 1e-5).to(
-            hidden.dtype
-        )
+        same = hidden.dtype == self.scale.dtype  # under autocast it is not
+        scaled = F.rms_norm(hidden if same else hidden.float(), self.scale.shape, self.scale, 1e-5)
+        return scaled.to(hidden.dtype)
 
 
 def positions_of(mask: Tensor) -> Tensor:
@@ -214,19 +218,3 @@ def attention_mask(mask: Tensor, num_prefix: int) -> Tensor:
     allowed[:num_prefix, :num_prefix] = True
     allowed = allowed & mask[:, None, :]
     return (allowed | torch.eye(size, dtype=torch.bool, device=mask.device)).unsqueeze(1)
-
-
-def rotary_table(config: GeneratorConfig, positions: Tensor) -> Tensor:
-    """(B, S) positions -> (B, 1, S, D / H / 2, 2): cosine and sine of each pair's angle, float32."""
-    size = config.width // config.num_heads
-    exponents = torch.arange(0, size, 2, device=positions.device, dtype=torch.float32) / size
-    angles = positions.unsqueeze(-1).float() / config.rotary_base**exponents
-    return torch.stack((angles.cos(), angles.sin()), dim=-1).unsqueeze(1)
-
-
-def rotate(heads: Tensor, rotary: Tensor) -> Tensor:
-    """Turn neighbouring pairs of (B, H, S, D / H) by the angles of a rotary table, in float32."""
-    first, second = heads.float().unflatten(-1, (-1, 2)).unbind(-1)
-    cos, sin = rotary.unbind(-1)
-    turned = torch.stack((first * cos - second * sin, first * sin + second * cos), dim=-1)
-    return turned.flatten(-2).to(heads.dtype)

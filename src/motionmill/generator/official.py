@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import shutil
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
@@ -95,7 +96,12 @@ def import_official(
         ValueError: not such a checkpoint, damaged, or tensors missing, unknown or of another shape.
     """
     normalizer = read_statistics(statistics)
-    with opened(tokenizer, "net") as read_net, opened(generator, "trans") as read_trans:
+    scratch = output.resolve().parent
+    scratch.mkdir(parents=True, exist_ok=True)
+    with (
+        opened(tokenizer, "net", scratch) as read_net,
+        opened(generator, "trans", scratch) as read_trans,
+    ):
         net_names = _tokenizer_names(tokenizer, read_net(), tokenizer_config)
         config = generator_config(generator, read_trans(), heads)
         with torch.device("meta"):
@@ -232,8 +238,11 @@ def read_statistics(folder: Path) -> Normalizer:
 
 
 @contextmanager
-def opened(path: Path, key: str) -> Iterator[Callable[[], dict[str, Tensor]]]:
+def opened(path: Path, key: str, scratch: Path) -> Iterator[Callable[[], dict[str, Tensor]]]:
     """A function that maps the tensors of a checkpoint into memory, anew at each call.
+
+    What is in an archive is extracted into a folder below `scratch` first (temporary folders are memory on many
+    machines).
 
     The pages that a mapping has touched count as memory until it is dropped, so whoever passes through a large
     checkpoint calls it now and then.
@@ -243,8 +252,8 @@ def opened(path: Path, key: str) -> Iterator[Callable[[], dict[str, Tensor]]]:
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
-    with tempfile.TemporaryDirectory(prefix="motionmill-") as scratch:
-        file = _unzipped(path, Path(scratch))
+    with tempfile.TemporaryDirectory(prefix=".motionmill-", dir=scratch) as folder:
+        file = _unzipped(path, Path(folder))
         yield lambda: _tensors(path, file, key)
 
 
@@ -261,6 +270,12 @@ def _unzipped(path: Path, scratch: Path) -> Path:
             if len(inside) != 1:
                 found = ", ".join(info.filename for info in inside) or "none"
                 raise ValueError(f"{path}: an archive with {found}; expected one .pth file in it")
+            free = shutil.disk_usage(scratch).free
+            if inside[0].file_size > free:
+                raise ValueError(
+                    f"{path}: {inside[0].filename} has {inside[0].file_size:,} bytes, {free:,} are free in "
+                    f"{scratch.parent}; make room or name an output elsewhere"
+                )
             target = scratch / "checkpoint.pth"
             with archive.open(inside[0]) as source, target.open("wb") as copy:
                 while block := source.read(1 << 24):
@@ -322,7 +337,12 @@ def _check(
     """Raises ValueError that lists what is missing, unknown or of another shape, by the checkpoint's own names."""
     expected = {key: tuple(value.shape) for key, value in model.state_dict().items()}
     found = {ours: theirs for theirs, ours in names.items()}
-    problems = [f"missing {key}" for key in sorted(set(expected) - set(found))]
+    problems = [
+        f"{theirs} is what {found[ours]} is"
+        for theirs, ours in names.items()
+        if found[ours] != theirs
+    ]
+    problems += [f"missing {key}" for key in sorted(set(expected) - set(found))]
     problems += [f"unknown {found[key]}" for key in sorted(set(found) - set(expected))]
     problems += [
         f"{found[key]} has shape {tuple(tensors[found[key]].shape)}, expected {expected[key]}"

@@ -8,12 +8,14 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import torch
 from torch import nn
 
-from motionmill.generator.config import GeneratorConfig, ReleaseConfig
+from motionmill.generator.config import GeneratorConfig, Precision, ReleaseConfig
 from motionmill.generator.model import Generator
+from motionmill.generator.precision import set_precision
 from motionmill.generator.ranker import TrainedRanker
 from motionmill.tokenizer.encode import STATISTICS_NAME, MotionCodec
 from motionmill.training.weights import (
@@ -59,19 +61,33 @@ class Release:
         write_sums(folder)
 
 
-def load_release(model: str | Path, *, device: torch.device | None = None) -> Release:
+def load_release(
+    model: str | Path,
+    *,
+    device: torch.device | None = None,
+    precision: Precision = "float32",
+) -> Release:
     """A model that ships (its name) or a release folder.
+
+    Args:
+        precision: of the generator; a short one only runs, see `set_precision`.
 
     Raises:
         FileNotFoundError: neither a shipped model nor a folder.
-        ValueError: a file is damaged.
+        ValueError: a file is damaged, or no such precision.
     """
+    if precision not in get_args(Precision):
+        raise ValueError(f"precision {precision!r}; expected {', '.join(get_args(Precision))}")
     folder = find_release(model)
     check_sums(folder)
     codec = MotionCodec.load(folder / "tokenizer", folder / STATISTICS_NAME, device=device)
     config = load_config(ReleaseConfig, folder)
-    generator = Generator(load_config(GeneratorConfig, folder / "generator"))
-    load_into(generator, folder / "generator", device=device)
+    with torch.device("meta"):
+        generator = Generator(load_config(GeneratorConfig, folder / "generator"))
+    # Short precisions are made from what is stored, so that a large model is never there in float32.
+    dtype = torch.float32 if precision == "float32" else None
+    load_into(generator, folder / "generator", device=device, dtype=dtype)
+    set_precision(generator, precision)
     ranker = None
     if (folder / "ranker").is_dir():
         ranker = TrainedRanker.load(folder / "ranker", codec.normalizer, device=device)

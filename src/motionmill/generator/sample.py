@@ -5,12 +5,15 @@ Shapes: R rows, V outputs (codes and end).
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from motionmill.generator.config import SamplingConfig
+
+_LIKELIEST = 1024  # which mostly hold all that `top_p` keeps, so that 64,000 need not be sorted
 
 
 def draw(logits: Tensor, settings: Sequence[SamplingConfig], uniform: Tensor) -> Tensor:
@@ -19,31 +22,45 @@ def draw(logits: Tensor, settings: Sequence[SamplingConfig], uniform: Tensor) ->
     A row at temperature 0 takes the likeliest token; the others invert the cumulative distribution at their number, so
     that equal numbers give equal tokens whatever else is in the batch.
     """
-    tokens = logits.argmax(-1)
-    plain = [row for row, s in enumerate(settings) if s.temperature > 0 and not _truncates(s)]
-    cut = [row for row, s in enumerate(settings) if s.temperature > 0 and _truncates(s)]
-    if plain:
-        heat = logits.new_tensor([settings[row].temperature for row in plain])
-        scaled = logits[plain].float() / heat.unsqueeze(-1)
-        tokens[plain] = _invert(scaled.softmax(-1), uniform[plain])
-    for row in cut:
-        tokens[row] = _draw_truncated(logits[row].float(), settings[row], uniform[row])
+    alike: dict[SamplingConfig, list[int]] = defaultdict(list)
+    for row, config in enumerate(settings):
+        alike[config].append(row)
+    if len(alike) == 1:
+        return _draw_alike(logits, settings[0], uniform)
+    tokens = torch.empty(len(logits), dtype=torch.long, device=logits.device)
+    for config, rows in alike.items():
+        tokens[rows] = _draw_alike(logits[rows], config, uniform[rows])
     return tokens
 
 
-def _truncates(config: SamplingConfig) -> bool:
-    return config.top_k is not None or config.top_p is not None
+def _draw_alike(logits: Tensor, config: SamplingConfig, uniform: Tensor) -> Tensor:
+    if config.temperature == 0:
+        return logits.argmax(-1)
+    scaled = logits.float() / config.temperature
+    if config.top_k is None and config.top_p is None:
+        return _invert(scaled.softmax(-1), uniform)
+    if config.top_k is not None:
+        best, order = scaled.topk(min(config.top_k, scaled.shape[-1]))
+        return _draw_sorted(best.softmax(-1), order, config.top_p, uniform)
+    assert config.top_p is not None
+    best, order = scaled.topk(min(_LIKELIEST, scaled.shape[-1]))
+    probabilities = (best - scaled.logsumexp(-1, keepdim=True)).exp()
+    tokens = _draw_sorted(probabilities, order, config.top_p, uniform)
+    more = (probabilities.sum(-1) < config.top_p).nonzero().flatten()
+    if len(more):
+        best, order = scaled[more].sort(descending=True)
+        tokens[more] = _draw_sorted(best.softmax(-1), order, config.top_p, uniform[more])
+    return tokens
 
 
-def _draw_truncated(logits: Tensor, config: SamplingConfig, uniform: Tensor) -> Tensor:
-    """Among the `top_k` likeliest, and of these the likeliest that hold `top_p` of the probability."""
-    count = min(config.top_k or len(logits), len(logits))
-    best, order = (logits / config.temperature).topk(count)
-    probabilities = best.softmax(-1)
-    if config.top_p is not None:
+def _draw_sorted(
+    probabilities: Tensor, order: Tensor, top_p: float | None, uniform: Tensor
+) -> Tensor:
+    """Among (R, K) tokens in falling order of probability, the likeliest that together hold `top_p`."""
+    if top_p is not None:
         before = probabilities.cumsum(-1) - probabilities
-        probabilities = probabilities * (before < config.top_p)
-    return order[_invert(probabilities[None], uniform[None])[0]]
+        probabilities = probabilities * (before < top_p)
+    return order.gather(-1, _invert(probabilities, uniform).unsqueeze(-1)).squeeze(-1)
 
 
 def _invert(probabilities: Tensor, uniform: Tensor) -> Tensor:

@@ -20,10 +20,15 @@ _DIGEST_BYTES = 16
 class TextEncoder(Protocol):
     """Sentences -> states."""
 
-    width: int
+    @property
+    def width(self) -> int:
+        """Numbers a state."""
 
     def encode(self, texts: Sequence[str]) -> list[Tensor]:
         """One (P, E) float32 tensor a text; the empty text has states too."""
+
+    def cut(self, text: str) -> str:
+        """The end of a text that is too long to be understood; empty where all of it is."""
 
 
 class MiniLM:
@@ -63,6 +68,10 @@ class MiniLM:
             torch.cat((mean[row : row + 1], hidden[row, : int(length)])).clone()
             for row, length in enumerate(mask.sum(1))
         ]
+
+    def cut(self, text: str) -> str:
+        row = self._pieces.encode(text)
+        return text[row.offsets[-2][1] :].strip() if row.overflowing else ""
 
 
 def minilm_folder() -> Path:
@@ -124,6 +133,22 @@ class T5:
         ).last_hidden_state.float()
         lengths = batch["attention_mask"].sum(1).clamp(max=self._max_states)
         return [hidden[row, : int(length)].cpu() for row, length in enumerate(lengths)]
+
+    def cut(self, text: str) -> str:
+        # The text is one word more for its tokenizer's end; that this is lost is no loss of words.
+        places = self._pieces(text, return_offsets_mapping=True)["offset_mapping"]
+        words = [end for start, end in places if end > start]
+        return text[words[self._max_states - 1] :].strip() if len(words) > self._max_states else ""
+
+
+def version_of(model: str | Path) -> str:
+    """Tells an encoder from others: names, sizes and times of the files of a folder, or a name of the Hub."""
+    folder = Path(model)
+    if not folder.is_dir():
+        return str(model)
+    files = sorted(path for path in folder.resolve().iterdir() if path.is_file())
+    facts = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    return f"{folder.resolve()} {facts}"
 
 
 class TextStates:

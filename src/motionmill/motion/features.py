@@ -85,8 +85,7 @@ def to_joints(features: Tensor) -> Tensor:
     """Position route: (..., T, 272) features -> (..., T, 22, 3) world joints, metres; exact also for noisy 6D."""
     unturn = recover_headings(features)
     local = features[..., POSITIONS].unflatten(-1, (_NUM_JOINTS, 3))
-    joints = torch.einsum("...tji,...tkj->...tki", unturn, local)
-    return joints + recover_root(features, unturn).unsqueeze(-2)
+    return local @ unturn + recover_root(features, unturn).unsqueeze(-2)
 
 
 def to_rotations(features: Tensor) -> tuple[Tensor, Tensor]:
@@ -98,11 +97,11 @@ def to_rotations(features: Tensor) -> tuple[Tensor, Tensor]:
     """
     unturn = recover_headings(features)
     rotations = matrix_from_6d(features[..., ROTATIONS].unflatten(-1, (_NUM_JOINTS, 6)))
-    root_rotation = unturn.transpose(-1, -2) @ rotations[..., 0, :, :]
+    rotations[..., 0, :, :] = unturn.transpose(-1, -2) @ rotations[..., 0, :, :]
     root = recover_root(features, unturn)
     height = features[..., POSITIONS.start + 1]
     root = torch.stack((root[..., 0], height, root[..., 2]), dim=-1)
-    return torch.cat((root_rotation.unsqueeze(-3), rotations[..., 1:, :, :]), dim=-3), root
+    return rotations, root
 
 
 def to_motion(
@@ -123,7 +122,7 @@ def to_motion(
     skeleton = skeleton or adult_skeleton()
     increments = matrix_from_6d(features[..., HEADING])
     unturn = yaw_matrix(torch.cumsum(heading(increments), dim=-1))
-    rotations = matrix_from_6d(features[..., ROTATIONS].unflatten(-1, (_NUM_JOINTS, 6))).clone()
+    rotations = matrix_from_6d(features[..., ROTATIONS].unflatten(-1, (_NUM_JOINTS, 6)))
     rotations[..., 0, :, :] = unturn.transpose(-1, -2) @ rotations[..., 0, :, :]
     root = recover_root(features, unturn)
     height = features[..., POSITIONS.start + 1]
@@ -141,26 +140,32 @@ def leg_length(features: Tensor) -> Tensor:
 
 
 def recover_headings(features: Tensor) -> Tensor:
-    """(..., T, 272) -> (..., T, 3, 3): A_t, the product D_t ... D_1 D_0 of the heading changes."""
-    product = matrix_from_6d(features[..., HEADING])
-    frames = product.shape[-3]
+    """(..., T, 272) -> (..., T, 3, 3): A_t, the product D_t ... D_1 D_0 of the heading changes.
+
+    An inclusive scan in log2(T) steps, after each of which entry t covers frames t - 2 reach + 1 .. t. Frames are the
+    last axis meanwhile, so that multiplying all of them takes three products of whole arrays.
+    """
+    changes = matrix_from_6d(features[..., HEADING])
+    product = changes.movedim((-2, -1), (0, 1)).contiguous()
     reach = 1
-    while (
-        reach < frames
-    ):  # inclusive scan in log2(T) steps: after it, entry t covers frames t - 2 reach + 1 .. t
-        scanned = product[..., reach:, :, :] @ product[..., :-reach, :, :]
-        product = torch.cat((product[..., :reach, :, :], scanned), dim=-3)
+    while reach < product.shape[-1]:
+        later, earlier = product[..., reach:], product[..., :-reach]
+        scanned = later[:, 0, None] * earlier[None, 0]
+        scanned = scanned + later[:, 1, None] * earlier[None, 1]
+        scanned = scanned + later[:, 2, None] * earlier[None, 2]
+        product = torch.cat((product[..., :reach], scanned), dim=-1)
         reach *= 2
-    return product
+    return product.movedim((0, 1), (-2, -1)).contiguous()
 
 
 def recover_root(features: Tensor, unturn: Tensor) -> Tensor:
     """Root path on the floor: (..., T, 272) and A_t (..., T, 3, 3) -> (..., T, 3) metres, y = 0."""
     x, z = features[..., ROOT_VELOCITY].unbind(-1)
-    velocity = torch.stack((x, torch.zeros_like(x), z), dim=-1)
-    turned = torch.einsum("...tji,...tj->...ti", unturn[..., :-1, :, :], velocity[..., 1:, :])
-    path = torch.cumsum(torch.cat((velocity[..., :1, :], turned), dim=-2), dim=-2)
-    return path * path.new_tensor([1.0, 0.0, 1.0])
+    before = unturn[..., :-1, :, :]
+    across = before[..., 0, 0] * x[..., 1:] + before[..., 2, 0] * z[..., 1:]
+    ahead = before[..., 0, 2] * x[..., 1:] + before[..., 2, 2] * z[..., 1:]
+    x, z = torch.cat((x[..., :1], across), dim=-1), torch.cat((z[..., :1], ahead), dim=-1)
+    return torch.stack((x, torch.zeros_like(x), z), dim=-1).cumsum(dim=-2)
 
 
 def mirror(features: Tensor) -> Tensor:

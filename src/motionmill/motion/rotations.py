@@ -17,11 +17,20 @@ def matrix_to_6d(matrix: Tensor) -> Tensor:
 
 
 def matrix_from_6d(sixd: Tensor) -> Tensor:
-    """(..., 6) -> (..., 3, 3) by Gram-Schmidt; the three vectors become the ROWS. Need not be orthonormal."""
-    first, second = sixd[..., :3], sixd[..., 3:]
-    b1 = F.normalize(first, dim=-1, eps=1e-12)
-    b2 = F.normalize(second - (b1 * second).sum(-1, keepdim=True) * b1, dim=-1, eps=1e-12)
-    return torch.stack((b1, b2, torch.linalg.cross(b1, b2)), dim=-2)
+    """(..., 6) -> (..., 3, 3) by Gram-Schmidt; the three vectors become the ROWS. Need not be orthonormal.
+
+    Computed number by number over all rotations at once: reductions over axes of three are ten times slower.
+    """
+    x0, x1, x2, y0, y1, y2 = sixd.movedim(-1, 0).contiguous().unbind(0)
+    length = _length(x0, x1, x2)
+    x0, x1, x2 = x0 / length, x1 / length, x2 / length
+    along = x0 * y0 + x1 * y1 + x2 * y2
+    y0, y1, y2 = y0 - along * x0, y1 - along * x1, y2 - along * x2
+    length = _length(y0, y1, y2)
+    y0, y1, y2 = y0 / length, y1 / length, y2 / length
+    z0, z1, z2 = x1 * y2 - x2 * y1, x2 * y0 - x0 * y2, x0 * y1 - x1 * y0
+    rows = torch.stack((x0, x1, x2, y0, y1, y2, z0, z1, z2)).movedim(0, -1).contiguous()
+    return rows.unflatten(-1, (3, 3))
 
 
 def yaw_matrix(angle: Tensor) -> Tensor:
@@ -119,3 +128,8 @@ def _axis_matrix(axis: str, angle: Tensor) -> Tensor:
     vector = angle.new_zeros(3)
     vector["XYZ".index(axis)] = 1.0
     return roma.rotvec_to_rotmat(vector * angle.unsqueeze(-1))
+
+
+def _length(x: Tensor, y: Tensor, z: Tensor) -> Tensor:
+    """sqrt(x^2 + y^2 + z^2), at least 1e-12."""
+    return (x * x + y * y + z * z).clamp(min=1e-24).sqrt()

@@ -125,13 +125,20 @@ def reconstruction_losses(
         all, positions, root, feet: smooth L1 in normalised units, of all numbers, of 8:74, of 0:8, and of the feet's
         positions and velocities. path: distance of the integrated root path, metres. body: joints by forward
         kinematics of the decoded rotations against the real ones, decimetres. contact: horizontal error of the feet's
-        displacement a frame where they touch the floor, centimetres.
+        displacement a frame where they touch the floor, centimetres. position_change, position_acceleration: smooth
+        L1 of the first and second difference of 8:74 (the paper's optional terms).
     """
     weight = window.mask.float()
     share = weight / weight.sum()
 
     def mean(error: Tensor) -> Tensor:
         return (error.mean(-1) * share).sum()
+
+    def mean_of_difference(order: int) -> Tensor:
+        changes = [x[..., feature.POSITIONS].diff(n=order, dim=1) for x in (made, target)]
+        change = F.smooth_l1_loss(changes[0], changes[1], reduction="none").mean(-1)
+        known = weight[:, order:]
+        return (change * known).sum() / known.sum().clamp(min=1.0)
 
     error = F.smooth_l1_loss(made, target, reduction="none")
     real, decoded = window.features, _denormalize(made, normalizer)
@@ -152,6 +159,8 @@ def reconstruction_losses(
         "path": ((path[0] - path[1]).norm(dim=-1) * share).sum(),
         "body": 10 * mean((joints - truth).norm(dim=-1)),
         "contact": 100 * (slip * touching).sum() / touching.sum().clamp(min=1.0),
+        "position_change": mean_of_difference(1),
+        "position_acceleration": mean_of_difference(2),
     }
 
 

@@ -13,13 +13,14 @@ class TrainingConfig(Config):
     """Optimiser, schedule, precision and the rhythm of logs, evaluations and checkpoints.
 
     The learning rate rises linearly over `warmup_steps`, then falls by a cosine to `final_lr_fraction` of its peak
-    exactly at `steps`.
+    exactly at `steps`. With the schedule "official" it is that of the paper's code; see `training.optim`.
     """
 
     steps: int = Field(10_000, gt=0)
     learning_rate: float = Field(6e-4, gt=0)
     betas: tuple[float, float] = (0.9, 0.99)
     weight_decay: float = Field(0.0, ge=0)
+    schedule: Literal["cosine", "official"] = "cosine"
     warmup_steps: int = Field(100, ge=0)
     final_lr_fraction: float = Field(0.02, ge=0, le=1)
     clip_norm: float = Field(1.0, gt=0)

@@ -22,6 +22,8 @@ def build_optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.Ada
 
 def learning_rate(step: int, config: TrainingConfig) -> float:
     """The rate used for step `step` (the first is 0)."""
+    if config.schedule == "official":
+        return config.learning_rate * _official_share(step, config)
     if step < config.warmup_steps:
         return config.learning_rate * (step + 1) / config.warmup_steps
     progress = (step - config.warmup_steps) / max(1, config.steps - config.warmup_steps)
@@ -29,3 +31,15 @@ def learning_rate(step: int, config: TrainingConfig) -> float:
     return config.learning_rate * (
         config.final_lr_fraction + (1 - config.final_lr_fraction) * cosine
     )
+
+
+def _official_share(step: int, config: TrainingConfig) -> float:
+    """The share of the peak rate in the paper's generator training, its quirks included.
+
+    The first step has rate 0; the cosine after the warm-up is as long as nine tenths of the whole run, so that it
+    reaches 0 before the end where the warm-up is shorter than a tenth, and rises again.
+    """
+    if step < config.warmup_steps:
+        return step / config.warmup_steps
+    length = config.steps - config.steps // 10
+    return (1 + math.cos(math.pi * (step - config.warmup_steps) / length)) / 2

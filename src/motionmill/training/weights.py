@@ -104,9 +104,12 @@ def load_into(
     folder: Path,
     *,
     device: torch.device | None = None,
-    dtype: torch.dtype = torch.float32,
+    dtype: torch.dtype | None = torch.float32,
 ) -> None:
     """Give a model the parameters of its folder, as `dtype`; it may have been made on the meta device.
+
+    Args:
+        dtype: None leaves floating-point tensors as they are stored.
 
     Raises:
         ValueError: damaged file, or tensors that do not belong to this model.
@@ -198,15 +201,20 @@ def check_sums(folder: Path) -> None:
     sums = folder / SUMS_NAME
     if not sums.is_file():
         raise FileNotFoundError(f"{sums}: no such file; {folder} is not a released model")
-    for line in sums.read_text(encoding="utf-8").splitlines():
+    named = set()
+    for line in sums.read_text(encoding="utf-8", errors="replace").splitlines():
         expected, _, name = line.partition("  ")
         path = folder / name
+        named.add(path)
         if not path.is_file():
             raise FileNotFoundError(f"{path}: no such file; the released model is not complete")
         if file_sum(path) != expected:
             raise ValueError(
                 f"{path}: damaged (its sha256 is not the one in {SUMS_NAME}); get the file again"
             )
+    for path in sorted(folder.rglob("*")):
+        if path.suffix in (".json", ".safetensors") and path not in named:
+            raise ValueError(f"{path}: not named in {SUMS_NAME}; get the released model again")
 
 
 def file_sum(path: Path) -> str:
