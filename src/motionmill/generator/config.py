@@ -10,7 +10,6 @@ from pydantic import Field, model_validator
 from motionmill.config import Config, parse_config
 from motionmill.training.config import TrainingConfig
 
-
 MAX_SECONDS = 600.0
 """The longest motion that may be asked for."""
 

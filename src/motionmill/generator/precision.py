@@ -3,8 +3,8 @@
 A decode step multiplies every matrix with a few vectors, so that it takes as long as reading the weights does. Measured
 before choosing (one core of a Xeon with AMX, the 134 M weights that preset 111M reads a token, none in a cache;
 milliseconds with 1 and with 16 rows): float32 `linear` 38 and 95, `mv` 38; bfloat16 `linear` 32 and 37, in oneDNN's own
-order 23 and 24; int8 `_weight_int8pack_mm` 17 and 79, `_int_mm` 20 and 23, oneDNN's quantized linear 10 and 14. The last
-two round the activations to 8 bits as well, which is another model: int8 here is for one prompt, bfloat16 for many.
+order 23 and 24; int8 `_weight_int8pack_mm` 17 and 79, `_int_mm` 20 and 23, oneDNN's quantized linear 10 and 14. The
+last two round the activations to 8 bits as well, which is another model. So int8 is for one prompt, bfloat16 for many.
 
 Shapes: ... leading axes of the activations, I inputs, O outputs.
 """
@@ -22,7 +22,9 @@ from motionmill.generator.config import Precision
 from motionmill.generator.model import Generator
 
 _MANY_ROWS = 48  # from here on it is faster to convert int8 weights than to multiply with them
-_KERNEL_INPUTS = 32  # the CPU's int8 kernel reads so many at a time, and past the end where they do not divide I
+_KERNEL_INPUTS = (
+    32  # the CPU's int8 kernel reads so many at a time, and past the end where they do not divide I
+)
 
 
 def set_precision(model: Generator, precision: Precision) -> None:
