@@ -2,8 +2,8 @@
 
 python benchmarks/bench_seams.py [MODEL] -o benchmarks/results/seams.json
 
-The velocity jump of a frame is how much the velocities of the joints change from the frame before, metres a second, mean
-over joints. At a seam it is the largest of the frames around it, elsewhere likewise of windows of as many frames.
+The velocity jump of a frame is how much the velocities of the joints change from the frame before, metres a second,
+mean over joints. At a seam it is the largest of the frames around it, elsewhere likewise of windows of as many frames.
 """
 
 from __future__ import annotations
