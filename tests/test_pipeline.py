@@ -107,6 +107,14 @@ def test_the_text_encoder_can_be_let_go(pipeline: TextToMotion, tmp_path: Path) 
     assert again.encoder.loaded
 
 
+def test_least_and_most_seconds(pipeline: TextToMotion) -> None:
+    own = pipeline.release.config.sampling
+    short = own.changed({"max_seconds": 1.0})
+    long = own.changed({"min_seconds": 8.0, "max_seconds": 9.0})
+    assert pipeline("a person bows", sampling=short, cleanup=0).seconds <= 1.0 + 4 / 30
+    assert 8 - 4 / 30 <= pipeline("a person bows", sampling=long, cleanup=0).seconds <= 9 + 4 / 30
+
+
 def test_longer_than_the_model_sees_at_once(pipeline: TextToMotion) -> None:
     motion = pipeline("a person walks forward", seconds=25, seed=3)
     assert motion.seconds == pytest.approx(25, abs=4 / 30)

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from motionmill.generator.cache import KeyValueCache
 from motionmill.generator.config import GeneratorConfig, SamplingConfig
 from motionmill.generator.engine import Engine, Request
 from motionmill.generator.model import Generator
@@ -164,6 +165,46 @@ def test_cancelling(model: Generator) -> None:
     assert len(third.result()) == 0
     expected: Tensor = Engine(model).submit(request(seed=1, duration=20)).result()
     assert torch.equal(second.result(), expected)
+
+
+def test_a_cancelled_request_is_not_in_the_next_step(
+    model: Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, rows = Engine(model), list[int]()
+    step = model.step
+
+    def listen(tokens: Tensor, cache: KeyValueCache) -> Tensor:
+        rows.append(len(tokens))
+        return step(tokens, cache)
+
+    monkeypatch.setattr(model, "step", listen)
+    guided = SamplingConfig(guidance=2.0)
+    first = engine.submit(request(seed=1, duration=20))
+    second = engine.submit(request(seed=2, duration=20, sampling=guided))
+    kept = next(iter(second))
+    engine.cancel(second.id)
+    assert second.result().tolist() == [kept]
+    engine.step()
+    assert rows == [3, 1]
+    assert len(first.result()) == 20
+
+
+def test_least_and_most_tokens() -> None:
+    torch.manual_seed(2)
+    eager = Generator(SMALL).eval()
+    with torch.no_grad():
+        eager.norm.scale.zero_()  # every token is as likely as the end
+        lazy = Generator(SMALL).eval()
+        lazy.head.weight[SMALL.end] = 0.0
+    greedy = SamplingConfig(temperature=0.0, guidance=1.0)
+    bounds = [(0, 3), (4, 4), (9, 15), (25, 33)]
+    wanted = [request(seed=n, min_tokens=a, max_tokens=b) for n, (a, b) in enumerate(bounds)]
+    for row, (least, most) in zip(Engine(eager).generate(wanted), bounds, strict=True):
+        assert least <= len(row) <= most
+    long = request(sampling=greedy, min_tokens=30, max_tokens=33)  # beyond the context of 20
+    assert 30 <= len(Engine(lazy).submit(long).result()) <= 33
+    with pytest.raises(ValueError, match="not below the least"):
+        Engine(eager).submit(request(min_tokens=8, max_tokens=7))
 
 
 def test_a_length_head_only_hints() -> None:

@@ -6,12 +6,10 @@ from dataclasses import replace
 
 import pytest
 import torch
-from torch import Tensor
 
 from motionmill.generator.cache import KeyValueCache
-from motionmill.generator.config import GeneratorConfig, SamplingConfig
+from motionmill.generator.config import GeneratorConfig
 from motionmill.generator.model import Generator, Prefix
-from motionmill.generator.sample import draw
 from motionmill.generator.text import pad_left
 
 SMALL = GeneratorConfig(
@@ -74,17 +72,3 @@ def test_text_sees_itself_both_ways_and_motion_only_the_past(model: Generator) -
     states = condition.states.clone()
     states[0, -1] += 1.0  # a later word changes what is made of the earlier ones
     assert not torch.allclose(model(replace(condition, states=states), tokens)[:, 0], first[:, 0])
-
-
-def test_draw_follows_the_distribution() -> None:
-    logits = torch.log(torch.tensor([0.5, 0.3, 0.15, 0.05])).repeat(20_000, 1)
-    uniform = torch.rand(20_000, generator=torch.Generator().manual_seed(0))
-
-    def shares(**settings: float) -> Tensor:
-        config = SamplingConfig.model_validate({"temperature": 1.0, **settings})
-        return draw(logits, [config] * len(logits), uniform).bincount(minlength=4) / 20_000
-
-    assert torch.allclose(shares(), torch.tensor([0.5, 0.3, 0.15, 0.05]), atol=0.02)
-    assert torch.allclose(shares(top_k=2), torch.tensor([0.625, 0.375, 0, 0]), atol=0.02)
-    assert torch.allclose(shares(top_p=0.7), torch.tensor([0.625, 0.375, 0, 0]), atol=0.02)
-    assert shares(temperature=0.0)[0] == 1.0

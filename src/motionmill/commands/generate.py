@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
@@ -99,7 +99,7 @@ def generate(
         "max_seconds": max_seconds,
     }
     sampling = pipeline.release.config.sampling.changed(given)
-    settings = {"sampling": sampling, "candidates": candidates, "cleanup": cleanup}
+    settings: dict[str, Any] = {"sampling": sampling, "candidates": candidates, "cleanup": cleanup}
     if prompts is None:
         if rewriting is not None:
             job = job.rewritten(rewriting)
@@ -107,5 +107,7 @@ def generate(
         for line in job.run(pipeline, **settings):
             print(line)
     else:
-        settings["rewriting"] = rewriting
-        print(batch.run_file(pipeline, prompts, output, seconds=seconds, seed=seed, **settings))
+        report = batch.run_file(
+            pipeline, prompts, output, seconds=seconds, seed=seed, rewriting=rewriting, **settings
+        )
+        print(report)

@@ -128,7 +128,8 @@ class SamplingConfig(Config):
 
     @model_validator(mode="after")
     def _check(self) -> SamplingConfig:
-        if None not in (low := self.min_seconds, high := self.max_seconds) and low > high:
+        low, high = self.min_seconds, self.max_seconds
+        if low is not None and high is not None and low > high:
             raise ValueError(f"min_seconds {low:g} above max_seconds {high:g}")
         return self
 

@@ -97,7 +97,7 @@ class Engine:
         """Args: max_rows: rows of the batch; a request with guidance takes two."""
         self.model, self._max_rows = model, max_rows
         config = model.config
-        self._overlap = max(1, int(overlap * config.max_tokens))
+        self.overlap = max(1, int(overlap * config.max_tokens))
         self._cache: KeyValueCache | None = None
         self._graphs: GraphStep | None = None
         self._waiting: deque[Stream] = deque()
@@ -127,7 +127,7 @@ class Engine:
             )
         if request.max_tokens is not None and request.max_tokens < max(1, request.min_tokens):
             raise ValueError(
-                f"{request.min_tokens} to {request.max_tokens} tokens; expected the most to be 1 or more, and not below the least"
+                f"{request.min_tokens} to {request.max_tokens} tokens; expected 1 or more at most, not below the least"
             )
         with self._lock:
             stream = Stream(self, request, next(self._numbers))
@@ -182,7 +182,7 @@ class Engine:
         if not joining:
             return
         self._hint_lengths(joining)
-        self._join(joining, [_history(stream.request)[-self._overlap :] for stream in joining])
+        self._join(joining, [_history(stream.request)[-self.overlap :] for stream in joining])
 
     def _hint_lengths(self, streams: Sequence[Stream]) -> None:
         """A model with a length head first draws how long a free motion should be, and tells itself."""
@@ -297,7 +297,7 @@ class Engine:
         return self._graphs(tokens)
 
     def _tail(self, stream: Stream) -> Tensor:
-        return torch.cat((_history(stream.request), torch.tensor(stream._tokens)))[-self._overlap :]
+        return torch.cat((_history(stream.request), torch.tensor(stream._tokens)))[-self.overlap :]
 
     def _end(self, stream: Stream) -> None:
         stream.done = True

@@ -3,8 +3,8 @@
 A decode step multiplies every matrix with a few vectors, so that it takes as long as reading the weights does. Measured
 before choosing (one core of a Xeon with AMX, the 134 M weights that preset 111M reads a token, none in a cache;
 milliseconds with 1 and with 16 rows): float32 `linear` 38 and 95, `mv` 38; bfloat16 `linear` 32 and 37, in oneDNN's own
-order 23 and 24; int8 `_weight_int8pack_mm` 17 and 79, `_int_mm` 20 and 23, oneDNN's quantized linear 10 and 14. The last
-two round the activations to 8 bits as well, which is another model: int8 here is for one prompt, bfloat16 for many.
+order 23 and 24; int8 `_weight_int8pack_mm` 17 and 79, `_int_mm` 20 and 23, oneDNN's quantized linear 10 and 14. The
+last two round the activations to 8 bits as well, which is another model. So int8 is for one prompt, bfloat16 for many.
 
 Shapes: ... leading axes of the activations, I inputs, O outputs.
 """
@@ -85,7 +85,7 @@ def _replace(model: Generator, make: Callable[[Tensor], nn.Module]) -> None:
         for name, child in list(parent.named_children()):
             if isinstance(child, nn.Linear):
                 setattr(parent, name, make(child.weight.detach()))
-    model.head = make(model.head.weight.detach())
+    setattr(model, "head", make(model.head.weight.detach()))  # noqa: B010 (declared a Linear)
 
 
 def _packs() -> bool:

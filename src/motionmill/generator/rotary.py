@@ -13,7 +13,7 @@ from motionmill.generator.config import GeneratorConfig
 
 
 def rotary_table(config: GeneratorConfig, positions: Tensor) -> Tensor:
-    """(..., S) positions -> (..., S, 2, 1, 1, C) float32: each channel's cosine, and its sine with the sign of its part."""
+    """(..., S) positions -> (..., S, 2, 1, 1, C) float32: cosine and signed sine of each channel."""
     size = config.width // config.num_heads
     exponents = torch.arange(0, size, 2, device=positions.device, dtype=torch.float32) / size
     # Times the inverse, as the official code has it: a quotient differs by 2e-5 at position 300.

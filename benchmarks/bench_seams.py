@@ -1,0 +1,97 @@
+"""Motions longer than the model's context -> how far the velocity jumps where the context slides, beside elsewhere.
+
+python benchmarks/bench_seams.py [MODEL] -o benchmarks/results/seams.json
+
+The velocity jump of a frame is how much the velocities of the joints change from the frame before, metres a second,
+mean over joints. At a seam it is the largest of the frames around it, elsewhere likewise of windows of as many frames.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import torch
+from host import host
+from torch import Tensor
+
+from motionmill.motion.motion import Motion
+from motionmill.pipeline import DEFAULT_MODEL, TextToMotion
+
+PROMPTS = (
+    "a person walks forward",
+    "a person runs in a circle",
+    "a person dances",
+    "someone boxes",
+    "a person stands and waves with the right hand",
+    "a tired man walks slowly",
+)
+REACH = 2  # frames before and after a seam that belong to it
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("model", nargs="?", default=DEFAULT_MODEL)
+    parser.add_argument("--seconds", type=float, default=40.0)
+    parser.add_argument("-o", "--output", type=Path)
+    arguments = parser.parse_args()
+    pipeline = TextToMotion.from_pretrained(arguments.model, device="cpu")
+    rows = {
+        name: report(pipeline, arguments.seconds, cleanup)
+        for name, cleanup in (("as decoded", 0.0), ("after clean-up", 1.0))
+    }
+    result = {
+        "host": host(),
+        "model": arguments.model,
+        "seconds": arguments.seconds,
+        "context, seconds": pipeline.context_seconds,
+        "velocity jump, m/s": rows,
+    }
+    text = json.dumps(result, indent=1)
+    print(text)
+    if arguments.output:
+        arguments.output.write_text(text + "\n")
+
+
+def report(pipeline: TextToMotion, seconds: float, cleanup: float) -> dict[str, float]:
+    motions = pipeline.generate(PROMPTS, seconds=seconds, cleanup=cleanup)
+    at_seams, elsewhere = [], []
+    for motion in motions:
+        jumps = windows(motion)
+        seams = seam_frames(pipeline, len(motion))
+        near = torch.zeros(len(jumps), dtype=torch.bool)
+        for frame in seams:
+            near[max(0, frame - 2 * REACH) : frame + 2 * REACH + 1] = True
+            at_seams.append(jumps[frame])
+        elsewhere.append(jumps[~near])
+    seam, rest = torch.stack(at_seams), torch.cat(elsewhere)
+    return {
+        "seams": len(seam),
+        "at seams, mean": round(float(seam.mean()), 4),
+        "elsewhere, mean": round(float(rest.mean()), 4),
+        "ratio of the means": round(float(seam.mean() / rest.mean()), 3),
+        "at seams, largest": round(float(seam.max()), 4),
+        "elsewhere, largest": round(float(rest.max()), 4),
+    }
+
+
+def windows(motion: Motion) -> Tensor:
+    """(T,) largest velocity jump of the 2 REACH + 1 frames around each."""
+    velocity = motion.joints().diff(dim=0) * motion.fps
+    jump = velocity.diff(dim=0).norm(dim=-1).mean(-1)
+    jump = torch.cat((jump[:1], jump, jump[-1:]))
+    size = 2 * REACH + 1
+    return torch.nn.functional.max_pool1d(jump[None], size, stride=1, padding=REACH)[0]
+
+
+def seam_frames(pipeline: TextToMotion, num_frames: int) -> list[int]:
+    """First frame after each place where the context slid: at its end, and then every time the new part is full."""
+    context = pipeline.release.generator.config.max_tokens
+    new = context - pipeline.engine.overlap
+    unit = pipeline.release.codec.frames_per_token
+    return list(range(context * unit, num_frames, new * unit))
+
+
+if __name__ == "__main__":
+    main()
