@@ -81,6 +81,16 @@ def judge_classes(content: str | None, style: str | None) -> tuple[str | None, s
     )
 
 
+def word_weight(captions: Sequence[str], weights: Mapping[str, float]) -> float:
+    """The greatest weight of the words that most captions have; 1 for none."""
+    found = [
+        weight
+        for word, weight in weights.items()
+        if 2 * sum(f" {word}" in f" {caption.lower()}" for caption in captions) > len(captions)
+    ]
+    return max(found, default=1.0)
+
+
 def true_labels(labels: Mapping[str, Any], facts: Facts) -> dict[str, Any]:
     """The labels with sides exchanged where the motion shows the other one: some takes are filed wrongly."""
     fixed = dict(labels)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from motionmill.data.captions import judge_classes, mirror_caption
+from motionmill.data.captions import judge_classes, mirror_caption, word_weight
 from motionmill.data.clip import Clip
 from motionmill.generator.config import GeneratorConfig, GeneratorDataConfig
 from motionmill.generator.model import Generator, Prefix
@@ -221,7 +221,7 @@ def _views(
     offsets = config.start_offsets if augment else (0,)
     mirrors = (False, True) if augment and config.mirror else (False,)
     weight = size ** (config.balance - 1) * config.source_weights.get(clip.source, 1.0)
-    weight *= _word_weight(clip.captions, config.word_weights) / len(mirrors) / len(offsets)
+    weight *= word_weight(clip.captions, config.word_weights) / len(mirrors) / len(offsets)
     count = min(
         config.max_captions, max(config.min_captions, math.ceil(config.class_captions / size))
     )
@@ -233,16 +233,6 @@ def _views(
             part = restart(whole, offset)
             if len(part) >= 2 * unit:
                 yield _View(clip, part[: max_tokens * unit], texts, weight)
-
-
-def _word_weight(captions: Sequence[str], weights: Mapping[str, float]) -> float:
-    """The greatest weight of the words that most captions have; 1 for none."""
-    found = [
-        weight
-        for word, weight in weights.items()
-        if 2 * sum(f" {word}" in f" {caption.lower()}" for caption in captions) > len(captions)
-    ]
-    return max(found, default=1.0)
 
 
 def restart(features: Tensor, offset: int) -> Tensor:

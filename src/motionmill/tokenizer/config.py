@@ -88,13 +88,17 @@ class TokenizerLossConfig(Config):
 
 
 class TokenizerDataConfig(Config):
-    """How training windows are drawn: clips by length times the weight of their source (1 where none is given)."""
+    """How training windows are drawn: clips by length times the weights of their source and of their words.
+
+    1 where none is given; `word_weights` are those of `data.captions.word_weight`.
+    """
 
     window_frames: int = Field(64, gt=0)
     batch_size: int = Field(32, gt=0)
     mirror: bool = True
     commercial_only: bool = False
     source_weights: dict[str, float] = Field(default_factory=dict)
+    word_weights: dict[str, float] = Field(default_factory=dict)
 
 
 class TokenizerRunConfig(Config):

@@ -13,10 +13,11 @@ from pathlib import Path
 import torch
 
 from motionmill.config import save_config
+from motionmill.data.captions import word_weight
 from motionmill.data.clip import Clip
 from motionmill.data.loader import load_clips
 from motionmill.motion.features import Normalizer
-from motionmill.tokenizer.config import TokenizerRunConfig
+from motionmill.tokenizer.config import TokenizerDataConfig, TokenizerRunConfig
 from motionmill.tokenizer.encode import STATISTICS_NAME, MotionCodec
 from motionmill.tokenizer.model import Tokenizer
 from motionmill.tokenizer.task import TokenizerTask, reconstruction_report
@@ -61,7 +62,7 @@ def train_tokenizer(
         [clip.features for clip in training],
         [clip.features for clip in _spread(clips["val"], _MAX_CLIPS_WHILE_TRAINING)],
         normalizer=normalizer,
-        weights=clip_weights(training, config.data.source_weights),
+        weights=clip_weights(training, config.data),
         start=None if begun is None else begun.tokenizer.train(),
         decoder_only=config.decoder_only,
         seed=config.training.seed,
@@ -87,9 +88,16 @@ def fit_normalizer(clips: list[Clip]) -> Normalizer:
     return Normalizer.fit(mean, square.sqrt())
 
 
-def clip_weights(clips: list[Clip], source_weights: dict[str, float]) -> torch.Tensor:
-    """Length of each clip times the weight of its source."""
-    return torch.tensor([len(clip) * source_weights.get(clip.source, 1.0) for clip in clips])
+def clip_weights(clips: list[Clip], config: TokenizerDataConfig) -> torch.Tensor:
+    """Length of each clip times the weights of its source and of its words."""
+    return torch.tensor(
+        [
+            len(clip)
+            * config.source_weights.get(clip.source, 1.0)
+            * word_weight(clip.captions, config.word_weights)
+            for clip in clips
+        ]
+    )
 
 
 def report_by_source(codec: MotionCodec, clips: list[Clip]) -> dict[str, dict[str, float]]:
