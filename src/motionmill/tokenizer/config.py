@@ -99,6 +99,9 @@ class TokenizerDataConfig(Config):
     commercial_only: bool = False
     source_weights: dict[str, float] = Field(default_factory=dict)
     word_weights: dict[str, float] = Field(default_factory=dict)
+    compose: int = Field(
+        0, ge=0, description="gestures of a style are composed of others until there are so many"
+    )
 
 
 class TokenizerRunConfig(Config):

@@ -15,6 +15,7 @@ import torch
 from motionmill.config import save_config
 from motionmill.data.captions import word_weight
 from motionmill.data.clip import Clip
+from motionmill.data.compose import fill
 from motionmill.data.loader import load_clips
 from motionmill.motion.features import Normalizer
 from motionmill.tokenizer.config import TokenizerDataConfig, TokenizerRunConfig
@@ -51,7 +52,8 @@ def train_tokenizer(
     if config.decoder_only and begun is None:
         raise ValueError("this recipe trains a decoder alone; say of which run with --start")
     clips = load_clips(data, commercial_only=config.data.commercial_only)
-    training = clips["train"]
+    training = [*clips["train"]]
+    training += fill(training, config.data.compose, captions=1, seed=config.training.seed)
     output.mkdir(parents=True, exist_ok=True)
     save_config(config, output / "config.yaml")
     normalizer = fit_normalizer(training) if begun is None else begun.normalizer
