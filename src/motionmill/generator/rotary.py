@@ -16,7 +16,8 @@ def rotary_table(config: GeneratorConfig, positions: Tensor) -> Tensor:
     """(..., S) positions -> (..., S, 2, 1, 1, C) float32: cosine and signed sine of each channel."""
     size = config.width // config.num_heads
     exponents = torch.arange(0, size, 2, device=positions.device, dtype=torch.float32) / size
-    angles = positions.unsqueeze(-1).float() / config.rotary_base**exponents
+    # A product with the inverse and not a quotient: as the official table, to the last bit.
+    angles = positions.unsqueeze(-1).float() * (1.0 / config.rotary_base**exponents)
     cos, sin = angles.cos(), angles.sin()
     cosines = torch.stack((cos, cos), dim=-1).flatten(-2)
     sines = torch.stack((-sin, sin), dim=-1).flatten(-2)
