@@ -93,7 +93,7 @@ class KeyValueCache:
         if min(self.lengths) + 1 < longest:
             return self.fixed_slots(self.places, longest)
         views = [
-            EvenView(*layer.unbind(0))
+            EvenView(layer[0], layer[1])
             for layer in self._storage[:, :, : len(self.lengths), :, :longest]
         ]
         return NextSlots(self._rotary[self.places].unsqueeze(1), None, views)
@@ -107,7 +107,7 @@ class KeyValueCache:
         """
         stored = self._storage[:, :, : len(places), :, :num_slots]
         visible = (self._slots[:num_slots] <= places[:, None])[:, None, None]
-        views = [UnevenView(*layer.unbind(0), places) for layer in stored]
+        views = [UnevenView(layer[0], layer[1], places) for layer in stored]
         return NextSlots(self._rotary[places].unsqueeze(1), visible, views)
 
     def advance(self) -> None:
