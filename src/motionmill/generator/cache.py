@@ -93,7 +93,7 @@ class KeyValueCache:
         if min(self.lengths) + 1 < longest:
             return self.fixed_slots(self.places, longest)
         views = [
-            EvenView(*layer.unbind(0))
+            EvenView(layer[0], layer[1])
             for layer in self._storage[:, :, : len(self.lengths), :, :longest]
         ]
         return NextSlots(self._rotary[self.places].unsqueeze(1), None, views)

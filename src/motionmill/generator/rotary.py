@@ -16,7 +16,7 @@ def rotary_table(config: GeneratorConfig, positions: Tensor) -> Tensor:
     """(..., S) positions -> (..., S, 2, 1, 1, C) float32: cosine and signed sine of each channel."""
     size = config.width // config.num_heads
     exponents = torch.arange(0, size, 2, device=positions.device, dtype=torch.float32) / size
-    # Times the inverse, as the official code has it: a quotient differs by 2e-5 at position 300.
+    # A product with the inverse and not a quotient: as the official table, to the last bit.
     angles = positions.unsqueeze(-1).float() * (1.0 / config.rotary_base**exponents)
     cos, sin = angles.cos(), angles.sin()
     cosines = torch.stack((cos, cos), dim=-1).flatten(-2)
