@@ -1,4 +1,4 @@
-"""A skeleton -> the skinned character that files show of it: the mannequin, or a stick figure; and which clips fit it."""
+"""A skeleton -> the character that files show on it, the mannequin or a stick figure; and what several clips need."""
 
 from __future__ import annotations
 
