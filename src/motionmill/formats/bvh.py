@@ -6,7 +6,6 @@ section on BVH. Rotations are degrees, applied in the order in which the channel
 
 from __future__ import annotations
 
-import itertools
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -84,7 +83,7 @@ def save(
     """
     if order not in _ORDERS:
         raise ValueError(f"rotation order {order!r}; expected one of {', '.join(_ORDERS)}")
-    joints = _depth_first(motion.skeleton)
+    joints = motion.skeleton.depth_first()
     angles = torch.rad2deg(matrix_to_euler(order, motion.rotations[:, joints].double().cpu()))
     continuous = np.unwrap(angles.flatten(1).numpy(), axis=0, period=360.0)
     values = np.concatenate((motion.root.double().cpu().numpy() * scale, continuous), axis=1)
@@ -292,7 +291,7 @@ def _hierarchy_text(skeleton: Skeleton, order: str, scale: float) -> str:
         channels = (
             f"6 Xposition Yposition Zposition {rotations}" if depth == 0 else f"3 {rotations}"
         )
-        inner = "".join(block(child, depth + 1) for child in _children(skeleton, joint))
+        inner = "".join(block(child, depth + 1) for child in skeleton.children(joint))
         if not inner:
             tip = offset(0.5 * skeleton.offsets[joint])
             inner = f"{tab}\tEnd Site\n{tab}\t{{\n{tab}\t\tOFFSET {tip}\n{tab}\t}}\n"
@@ -302,13 +301,3 @@ def _hierarchy_text(skeleton: Skeleton, order: str, scale: float) -> str:
         )
 
     return block(0, 0)
-
-
-def _depth_first(skeleton: Skeleton, joint: int = 0) -> list[int]:
-    """Indices of a joint and all below it, in the order in which a file lists them."""
-    below = (_depth_first(skeleton, child) for child in _children(skeleton, joint))
-    return [joint, *itertools.chain.from_iterable(below)]
-
-
-def _children(skeleton: Skeleton, joint: int) -> list[int]:
-    return [child for child, parent in enumerate(skeleton.parents) if parent == joint]

@@ -121,8 +121,7 @@ def _nodes(body: Body, names: Sequence[str]) -> list[dict[str, Any]]:
     nodes: list[dict[str, Any]] = []
     for joint, name in enumerate(names):
         node: dict[str, Any] = {"name": name, "translation": places[joint].tolist()}
-        children = [child for child, parent in enumerate(skeleton.parents) if parent == joint]
-        if children:
+        if children := skeleton.children(joint):
             node["children"] = children
         nodes.append(node)
     return [*nodes, {"name": "Mannequin", "mesh": 0, "skin": 0}]
