@@ -92,11 +92,13 @@ def _append(data: bytearray, record: Node) -> None:
 
 def _value(value: Value) -> bytes:
     """A value behind the letter of its type."""
+    if isinstance(value, np.int64):
+        return struct.pack("<cq", b"L", int(value))
+    if isinstance(value, np.ndarray):
+        return _array(value)
     match value:
         case bool():
             return struct.pack("<cB", b"C", value)
-        case np.int64():
-            return struct.pack("<cq", b"L", int(value))
         case int():
             return struct.pack("<ci", b"I", value)
         case float():
@@ -106,8 +108,6 @@ def _value(value: Value) -> bytes:
             return struct.pack("<cI", b"S", len(text)) + text
         case bytes():
             return struct.pack("<cI", b"R", len(value)) + value
-        case _:
-            return _array(value)
 
 
 def _array(array: NDArray[Any]) -> bytes:
