@@ -36,6 +36,12 @@ WRITERS = {
 KNOWN_SUFFIXES = tuple(WRITERS)
 SEVERAL = (".glb", ".fbx")  # hold several motions in one file
 
+# What is not as it is elsewhere here (Y up, metres, one file), for whoever writes such a file.
+REMARKS = {
+    ".npz": "what AMASS readers find in it is Z up: our (x, y, z) is their (x, -z, y)",
+    ".xml": "Z up: our (x, y, z) is its (x, -z, y); the trajectory is beside it, in .qpos.npz",
+}
+
 # The options that each format takes.
 _USD_OPTIONS = ("names", "licence")
 _PICTURE_OPTIONS = ("caption", "size")
