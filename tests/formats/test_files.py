@@ -64,15 +64,15 @@ def test_unknown_suffixes_list_the_known(tmp_path: Path) -> None:
         load(tmp_path / "nod.mp4")
 
 
-def test_a_kind_says_more_than_the_name(tmp_path: Path) -> None:
-    path = save(nod(), tmp_path / "nod.data", kind="GLB")
+def test_a_format_says_more_than_the_name(tmp_path: Path) -> None:
+    path = save(nod(), tmp_path / "nod.data", format="GLB")
     assert path.read_bytes()[:4] == b"glTF"
     assert list(tmp_path.iterdir()) == [path]
-    assert len(load(path, kind=".glb")) == 6
+    assert len(load(path, format=".glb")) == 6
     with pytest.raises(ValueError, match="cannot write xyz; known are"):
-        save(nod(), tmp_path / "nod.glb", kind="xyz")
+        save(nod(), tmp_path / "nod.glb", format="xyz")
     with pytest.raises(ValueError, match="cannot read xyz; known are"):
-        load(path, kind="xyz")
+        load(path, format="xyz")
 
 
 def test_options_that_a_format_does_not_take(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ def convert(
     *,
     output: Outputs,
     to: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = (),
-    source_kind: Annotated[str | None, tyro.conf.arg(name="from")] = None,
+    source_format: Annotated[str | None, tyro.conf.arg(name="from")] = None,
     fps: float | None = None,
     keep_skeleton: bool = False,
     overwrite: bool = False,
@@ -40,7 +40,7 @@ def convert(
         sources: motion files; with --to also folders and patterns.
         output: files to write, or with --to the folder to write into.
         to: format of the files to write, by its suffix; may be given several times.
-        source_kind: format of the sources, where their suffix does not say it; in folders, which files to take.
+        source_format: format of the sources, where their suffix does not say it; in folders, which files to take.
         fps: frames per second of the result; as in the source by default.
         keep_skeleton: stay on the skeleton of the file instead of ours.
         overwrite: with --to, write again what is there already.
@@ -51,13 +51,13 @@ def convert(
 
     if not sources or not output:
         raise ValueError("name the motion files to convert, and with -o where to write")
-    settings = Settings(source_kind, to, fps, keep_skeleton, overwrite, options)
+    settings = Settings(source_format, to, fps, keep_skeleton, overwrite, options)
     if to and _is_folder(output, sources):
         _convert_all(sources, output[0], settings, workers)
         return
     if workers is not None or overwrite:
         raise ValueError("--workers and --overwrite are for a folder to write into, with --to")
-    files = [file for file, _ in find_sources(sources, kind=source_kind)]
+    files = [file for file, _ in find_sources(sources, format=source_format)]
     _convert_files(files, output, settings)
 
 
@@ -74,15 +74,16 @@ def _convert_all(
 ) -> None:
     """Every source into a file of its own; ends with exit code 1 where some could not be converted."""
     from motionmill.formats.convert import find_sources, plan, run
-    from motionmill.formats.files import check_writable, suffix_of
+    from motionmill.formats.files import check_writable, writer_suffix
     from motionmill.training.progress import progress_bar
 
-    settings.options.check([suffix_of(Path(), kind) for kind in settings.kinds])
-    found = find_sources(sources, kind=settings.source_kind, output=folder, kinds=settings.kinds)
+    settings.options.check([writer_suffix(folder, format) for format in settings.formats])
+    found = find_sources(
+        sources, format=settings.source_format, output=folder, formats=settings.formats
+    )
+    jobs = plan(found, folder, settings.formats)
     folder.mkdir(parents=True, exist_ok=True)
-    for kind in settings.kinds:
-        check_writable(folder / "x", kind=kind)
-    jobs = plan(found, folder, settings.kinds)
+    check_writable(folder / "file", format=settings.formats[0])
     outcomes: list[Outcome] = []
     with progress_bar("converting") as show:
         for outcome in run(jobs, settings, workers=workers):
@@ -103,12 +104,12 @@ def _convert_all(
 
 def _convert_files(sources: Sequence[Path], outputs: Sequence[Path], settings: Settings) -> None:
     """The sources, together, into each of the outputs."""
-    from motionmill.formats.files import REMARKS, SEVERAL, check_writable, save, suffix_of
+    from motionmill.formats.files import REMARKS, SEVERAL, check_writable, save, writer_suffix
 
-    if len(settings.kinds) > 1:
+    if len(settings.formats) > 1:
         raise ValueError("--to more than once is for a folder to write into; name files by -o")
-    kind = settings.kinds[0] if settings.kinds else None
-    suffixes = [suffix_of(check_writable(path, kind=kind), kind) for path in outputs]
+    format = settings.formats[0] if settings.formats else None
+    suffixes = [writer_suffix(check_writable(path, format=format), format) for path in outputs]
     settings.options.check(suffixes)
     if len(sources) > 1 and not set(suffixes) <= set(SEVERAL):
         raise ValueError(
@@ -117,7 +118,7 @@ def _convert_files(sources: Sequence[Path], outputs: Sequence[Path], settings: S
         )
     motions = [settings.read(source) for source in sources]
     for path, suffix in zip(outputs, suffixes, strict=True):
-        save(motions, path, kind=kind, **settings.options.of(suffix))
+        save(motions, path, format=format, **settings.options.of(suffix))
     seconds = sum(motion.seconds for motion in motions)
     frames = f"{sum(map(len, motions))} frames at {motions[0].fps:g} fps"
     print(f"{', '.join(map(str, outputs))}: {seconds:.1f} s, {frames}")

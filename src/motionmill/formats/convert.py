@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -26,16 +27,16 @@ class Settings:
     """What is done to every file.
 
     Attributes:
-        source_kind: suffix whose format the sources have; None where their names say it.
-        kinds: suffixes of the formats to write.
+        source_format: suffix whose format the sources have; None where their names say it.
+        formats: suffixes of the formats to write.
         fps: frames per second of the results; None keeps the source's.
         keep_skeleton: whether to write on the file's own skeleton instead of carrying the motion over to ours.
         overwrite: whether to write files that are there already and newer than their source.
         options: of the formats.
     """
 
-    source_kind: str | None = None
-    kinds: tuple[str, ...] = ()
+    source_format: str | None = None
+    formats: tuple[str, ...] = ()
     fps: float | None = None
     keep_skeleton: bool = False
     overwrite: bool = False
@@ -50,7 +51,7 @@ class Settings:
         from motionmill.motion.retarget import retarget
         from motionmill.motion.skeleton import SMPL_22_NAMES
 
-        motion = load(source, kind=self.source_kind)
+        motion = load(source, format=self.source_format)
         if not self.keep_skeleton and motion.skeleton.names != SMPL_22_NAMES:
             motion = retarget(motion)
         return motion if self.fps is None else motion.resample(self.fps)
@@ -58,7 +59,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Job:
-    """A source and the files to be made of it, one for each kind."""
+    """A source and the files to be made of it, one for each format."""
 
     source: Path
     outputs: tuple[Path, ...]
@@ -84,23 +85,24 @@ class Outcome:
 def find_sources(
     patterns: Sequence[str],
     *,
-    kind: str | None = None,
+    format: str | None = None,
     output: Path | None = None,
-    kinds: Sequence[str] = (),
+    formats: Sequence[str] = (),
 ) -> list[tuple[Path, Path]]:
     """Files, folders and globs -> (file, its place under what was named) in the order given, each file once.
 
     Args:
         patterns: a folder stands for all readable files in it, at any depth, hidden ones left out.
-        kind: in folders, take the files of this suffix instead of all readable ones.
+        format: of the sources; where it is a suffix, it says which files of a folder to take.
         output: the folder to be written to; what it has of earlier runs is no source.
-        kinds: suffixes of the formats to write there.
+        formats: suffixes of the formats to write there.
 
     Raises:
         FileNotFoundError: a name that does not exist, or a pattern or a folder without files.
     """
-    wanted = tuple(READERS) if kind is None else (suffix_of(Path(), kind),)
-    made = [suffix_of(Path(), kind) for kind in kinds]
+    only = suffix_of(Path(), format or "")
+    wanted = (only,) if only in READERS else tuple(READERS)
+    made = [suffix_of(Path(), format) for format in formats]
     found: dict[Path, Path] = {}
     for pattern in patterns:
         path = Path(pattern)
@@ -112,8 +114,7 @@ def find_sources(
         elif path.exists():
             files = [(path, Path(path.name))]
         else:
-            fitting = Path(path.anchor).glob(str(path.relative_to(path.anchor)))
-            files = [(file, Path(file.name)) for file in sorted(fitting) if file.is_file()]
+            files = _fitting(path)
         if not files:
             raise FileNotFoundError(_nothing_at(path, wanted))
         for file, place in files:
@@ -121,15 +122,24 @@ def find_sources(
     return list(found.items())
 
 
-def plan(sources: Sequence[tuple[Path, Path]], folder: Path, kinds: Sequence[str]) -> list[Job]:
-    """What to write where: `sub/walk.bvh` becomes `FOLDER/sub/walk.glb`, or `walk.bvh.glb` beside a `walk.npz`."""
-    suffixes = [suffix_of(Path(), kind) for kind in kinds]
+def plan(sources: Sequence[tuple[Path, Path]], folder: Path, formats: Sequence[str]) -> list[Job]:
+    """What to write where: `sub/walk.bvh` becomes `FOLDER/sub/walk.glb`, or `walk.bvh.glb` beside a `walk.npz`.
+
+    Raises:
+        ValueError: two sources would become the same file.
+    """
+    suffixes = [suffix_of(Path(), format) for format in formats]
     stems = Counter(place.with_suffix("") for _, place in sources)
     jobs = []
+    taken: dict[Path, Path] = {}
     for source, place in sources:
         alone = stems[place.with_suffix("")] == 1
         stem = place.with_suffix("").name if alone else place.name
         target = folder / place.parent / stem
+        if (other := taken.setdefault(target, source)) != source:
+            raise ValueError(
+                f"{other} and {source} would both become {target}; name the folder above them, or convert them one by one"
+            )
         outputs = tuple(target.with_name(target.name + suffix) for suffix in suffixes)
         jobs.append(Job(source, outputs))
     return jobs
@@ -161,9 +171,8 @@ def run(
         for outcome, job in _in_pool(jobs, settings, workers):
             waiting.discard(job)
             yield outcome
-    except (
-        BrokenProcessPool
-    ):  # one of them killed its process: each of the others gets one of its own
+    except BrokenProcessPool:
+        # A file that kills its process takes the pool with it: whatever is left gets a process each.
         for job in (job for job in jobs if job in waiting):
             try:
                 yield from (outcome for outcome, _ in _in_pool([job], settings, 1))
@@ -223,18 +232,29 @@ def _files_below(folder: Path, suffixes: Sequence[str]) -> list[Path]:
     )
 
 
-def _made(file: Path, folder: Path, output: Path | None, kinds: Sequence[str]) -> bool:
+def _fitting(pattern: Path) -> list[tuple[Path, Path]]:
+    """The files that fit a pattern, each with its place under the part of the pattern that has no wildcards."""
+    above = Path(*itertools.takewhile(lambda part: not _is_magic(part), pattern.parts))
+    files = Path(pattern.anchor).glob(str(pattern.relative_to(pattern.anchor)))
+    return [(file, file.relative_to(above)) for file in sorted(files) if file.is_file()]
+
+
+def _is_magic(text: str) -> bool:
+    return any(letter in text for letter in "*?[")
+
+
+def _made(file: Path, folder: Path, output: Path | None, formats: Sequence[str]) -> bool:
     """Whether a file of a folder of sources was written by an earlier run into the output folder."""
     if output is None or output.resolve() not in file.resolve().parents:
         return False
     in_place = output.resolve() in (folder.resolve(), *folder.resolve().parents)
-    return not in_place or file.suffix.lower() in kinds
+    return not in_place or file.suffix.lower() in formats
 
 
 def _nothing_at(path: Path, suffixes: Sequence[str]) -> str:
     if path.is_dir():
         return f"{path}: no motion files in this folder; expected {', '.join(suffixes)}"
-    if any(letter in str(path) for letter in "*?["):
+    if _is_magic(str(path)):
         return f"{path}: no file fits this pattern"
     return f"{path} does not exist; expected a file with motion, a folder of them or a pattern"
 

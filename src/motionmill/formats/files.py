@@ -63,23 +63,23 @@ OPTIONS = {
 
 
 def load(
-    path: str | os.PathLike[str], *, fps: float | None = None, kind: str | None = None
+    path: str | os.PathLike[str], *, fps: float | None = None, format: str | None = None
 ) -> Motion:
     """Reads a motion from a file, on the skeleton that the file has; joints named as SMPL's 22 come in their order.
 
     Args:
         path: `.bvh`, `.glb`, `.npz` (ours or AMASS) or `.npy` (272 features).
         fps: frames per second, for GLB files to sample at and for AMASS files that do not say.
-        kind: the suffix whose format is meant, where the name does not end in it.
+        format: the suffix of the format that is meant ("glb"), where the name does not end in it.
 
     Raises:
         FileNotFoundError: no such file.
         ValueError: unknown suffix, or a damaged file; the message names the file, what was expected and what is there.
     """
     path = Path(path)
-    suffix = suffix_of(path, kind)
+    suffix = suffix_of(path, format)
     if suffix not in READERS:
-        what = kind if kind is not None else _kind(path)
+        what = format if format is not None else _kind(path)
         raise ValueError(f"{path.name}: cannot read {what}; known are {', '.join(READERS)}")
     if not path.is_file():
         problem = "is a folder" if path.is_dir() else "does not exist"
@@ -105,7 +105,7 @@ def save(
     motion: Motion | Sequence[Motion],
     path: str | os.PathLike[str],
     *,
-    kind: str | None = None,
+    format: str | None = None,
     licence: str = "",
     **options: Any,
 ) -> Path:
@@ -114,7 +114,7 @@ def save(
     Args:
         motion: on any skeleton; `.npy` needs SMPL-22. `.glb` and `.fbx` take several motions of one skeleton too.
         path: a name that ends in one of `WRITERS`.
-        kind: the suffix whose format is meant, where the name does not end in it.
+        format: the suffix of the format that is meant ("glb"), where the name does not end in it.
         licence: what holds for the motion, written into formats that have a place for it (GLB, FBX, USD).
         options: of the format, as `OPTIONS` lists them; what they mean is in the format's module.
 
@@ -126,8 +126,8 @@ def save(
         FileNotFoundError: the folder does not exist.
         PermissionError: the folder or the file cannot be written.
     """
-    path = check_writable(path, kind=kind)
-    suffix = suffix_of(path, kind)
+    path = check_writable(path, format=format)
+    suffix = writer_suffix(path, format)
     known = OPTIONS[suffix]
     for option in options:
         if option not in known:
@@ -144,7 +144,7 @@ def save(
     return path
 
 
-def check_writable(path: str | os.PathLike[str], *, kind: str | None = None) -> Path:
+def check_writable(path: str | os.PathLike[str], *, format: str | None = None) -> Path:
     """The path, if a motion could be saved there; so that a long computation does not end in vain.
 
     Raises:
@@ -153,9 +153,7 @@ def check_writable(path: str | os.PathLike[str], *, kind: str | None = None) -> 
         PermissionError: the folder or the file cannot be written.
     """
     path = Path(path)
-    if suffix_of(path, kind) not in WRITERS:
-        what = kind if kind is not None else _kind(path)
-        raise ValueError(f"{path.name}: cannot write {what}; known are {', '.join(WRITERS)}")
+    writer_suffix(path, format)
     folder = path.parent
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "does not exist"
@@ -167,9 +165,18 @@ def check_writable(path: str | os.PathLike[str], *, kind: str | None = None) -> 
     return path
 
 
-def suffix_of(path: Path, kind: str | None = None) -> str:
-    """The suffix that says a file's format, in lower case with its dot: that of `kind` ("glb"), else of the name."""
-    return f".{kind.lower().removeprefix('.')}" if kind is not None else path.suffix.lower()
+def writer_suffix(path: Path, format: str | None = None) -> str:
+    """`suffix_of` of a file to be written. Raises ValueError for an unknown one; the message lists the known ones."""
+    suffix = suffix_of(path, format)
+    if suffix not in WRITERS:
+        what = format if format is not None else _kind(path)
+        raise ValueError(f"{path.name}: cannot write {what}; known are {', '.join(WRITERS)}")
+    return suffix
+
+
+def suffix_of(path: Path, format: str | None = None) -> str:
+    """The suffix that says a file's format, in lower case with its dot: that of `format` ("glb"), else of the name."""
+    return f".{format.lower().removeprefix('.')}" if format is not None else path.suffix.lower()
 
 
 def _only(motion: Motion | Sequence[Motion], file: str) -> Motion:
