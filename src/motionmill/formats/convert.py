@@ -138,7 +138,7 @@ def plan(sources: Sequence[tuple[Path, Path]], folder: Path, formats: Sequence[s
         target = folder / place.parent / stem
         if (other := taken.setdefault(target, source)) != source:
             raise ValueError(
-                f"{other} and {source} would both become {target}; name the folder above them, or convert them one by one"
+                f"{other} and {source} would both become {target}; name the folder above them"
             )
         outputs = tuple(target.with_name(target.name + suffix) for suffix in suffixes)
         jobs.append(Job(source, outputs))

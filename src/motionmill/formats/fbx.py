@@ -7,7 +7,6 @@ along +Z, which is what Maya, MotionBuilder, Unity and Unreal expect; the joints
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,31 +14,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from motionmill import __version__
 from motionmill.formats.character import character, checked_clips, clip_names, copyright_line
-from motionmill.formats.fbx_tree import (
-    CREATION_TIME,
-    FILE_ID,
-    VERSION,
-    Node,
-    Value,
-    encode,
-    node,
-    properties,
-)
+from motionmill.formats.fbx_document import CENTIMETRES, ROOT, TICKS, Scene, Take
+from motionmill.formats.fbx_tree import Node, encode, node, properties
 from motionmill.formats.joint_names import joint_names
 from motionmill.motion.body import BARE, SUIT, Body
 from motionmill.motion.motion import Motion
 from motionmill.motion.rotations import euler_curves
 
-_CENTIMETRES = 100.0  # in a metre
-_TICKS = 46_186_158_000  # of FBX's clock in a second
-_TIME_MODES = {120: 1, 100: 2, 60: 3, 50: 4, 48: 5, 30: 6, 25: 10, 24: 11, 1000: 12}
-_CUSTOM_TIME_MODE = 14
 _LINEAR = 0x4  # interpolation of a key
-_ROOT = np.int64(0)  # the id of the scene itself
 _AXES = ("X", "Y", "Z")
-_CREATOR = f"MotionMill {__version__}"
 
 
 def save(
@@ -65,42 +49,21 @@ def save(
     """
     path = Path(path)
     clips = checked_clips(motions, path.name)
-    scene = _Scene()
+    scene = Scene()
     joints = _add_skeleton(scene, clips[0], joint_names(clips[0].skeleton, names))
     for clip, name in zip(clips, clip_names(clips), strict=True):
         _add_animation(scene, clip, name, joints)
-    data = encode(_document(scene, clips, licence))
+    data = encode(scene.records(fps=clips[0].fps, comment=copyright_line(licence)))
     temporary = path.with_name(f".{path.name}.part")
     temporary.write_bytes(data)
     temporary.replace(path)
 
 
-class _Scene:
-    """Collects the objects of a file and how they are connected."""
-
-    def __init__(self) -> None:
-        self.objects: list[Node] = []
-        self.connections: list[Node] = []
-
-    def add(self, kind: str, name: str, label: str, subtype: str, *children: Node) -> np.int64:
-        """Adds an object and gives its id; `label` is the class that stands behind its name."""
-        identity = np.int64(1_000_000 + len(self.objects))
-        self.objects.append(
-            node(kind, identity, f"{name}\0\x01{label}", subtype, children=children)
-        )
-        return identity
-
-    def connect(self, child: np.int64, parent: np.int64, slot: str = "") -> None:
-        """Puts an object under another, or into one of its properties."""
-        values: tuple[Value, ...] = ("OP", child, parent, slot) if slot else ("OO", child, parent)
-        self.connections.append(Node("C", values))
-
-
-def _add_skeleton(scene: _Scene, clip: Motion, names: Sequence[str]) -> list[np.int64]:
+def _add_skeleton(scene: Scene, clip: Motion, names: Sequence[str]) -> list[np.int64]:
     """The joints in the rest pose and the surface that they move; gives the joints' ids."""
     body = character(clip.skeleton)
-    places = _CENTIMETRES * clip.skeleton.offsets.double().numpy()
-    rest = _CENTIMETRES * body.rest_joints.double().numpy()
+    places = CENTIMETRES * clip.skeleton.offsets.double().numpy()
+    rest = CENTIMETRES * body.rest_joints.double().numpy()
     places = np.concatenate((rest[:1], places[1:]))
     joints: list[np.int64] = []
     for joint, (name, parent) in enumerate(zip(names, clip.skeleton.parents, strict=True)):
@@ -109,7 +72,7 @@ def _add_skeleton(scene: _Scene, clip: Motion, names: Sequence[str]) -> list[np.
         limb = (size, node("TypeFlags", "Skeleton"))
         attribute = scene.add("NodeAttribute", name, "NodeAttribute", "LimbNode", *limb)
         scene.connect(attribute, model)
-        scene.connect(model, joints[parent] if parent >= 0 else _ROOT)
+        scene.connect(model, joints[parent] if parent >= 0 else ROOT)
         joints.append(model)
     mesh = _add_mesh(scene, body)
     matrices = np.tile(np.eye(4), (len(rest), 1, 1))
@@ -134,11 +97,11 @@ def _model(place: NDArray[np.float64]) -> tuple[Node, ...]:
     return node("Version", 232), settings, node("Shading", True), node("Culling", "CullingOff")
 
 
-def _add_mesh(scene: _Scene, body: Body) -> tuple[np.int64, np.int64]:
+def _add_mesh(scene: Scene, body: Body) -> tuple[np.int64, np.int64]:
     """The surface in two materials; gives the ids of its node and of its geometry."""
     model = scene.add("Model", "Mannequin", "Model", "Mesh", *_model(np.zeros(3)))
     geometry = scene.add("Geometry", "Mannequin", "Geometry", "Mesh", *_geometry(body))
-    scene.connect(model, _ROOT)
+    scene.connect(model, ROOT)
     scene.connect(geometry, model)
     for name, colour in (("Bare", BARE), ("Suit", SUIT)):
         shown = [float(part) for part in np.asarray(colour) ** (1 / 2.2)]  # colours are sRGB here
@@ -187,7 +150,7 @@ def _geometry(body: Body) -> tuple[Node, ...]:
     ]
     return (
         node("GeometryVersion", 124),
-        node("Vertices", _CENTIMETRES * body.vertices.double().numpy().ravel()),
+        node("Vertices", CENTIMETRES * body.vertices.double().numpy().ravel()),
         node("PolygonVertexIndex", ends.ravel()),
         normals,
         materials,
@@ -196,7 +159,7 @@ def _geometry(body: Body) -> tuple[Node, ...]:
 
 
 def _add_skin(
-    scene: _Scene,
+    scene: Scene,
     body: Body,
     geometry: np.int64,
     joints: Sequence[np.int64],
@@ -237,7 +200,7 @@ def _bind_pose(poses: Sequence[tuple[np.int64, NDArray[np.float64]]]) -> tuple[N
     return node("Type", "BindPose"), node("Version", 100), node("NbPoseNodes", len(nodes)), *nodes
 
 
-def _add_animation(scene: _Scene, clip: Motion, name: str, joints: Sequence[np.int64]) -> None:
+def _add_animation(scene: Scene, clip: Motion, name: str, joints: Sequence[np.int64]) -> None:
     """A stack of one layer with the curves of one motion."""
     times = _times(clip)
     span = properties(
@@ -248,7 +211,8 @@ def _add_animation(scene: _Scene, clip: Motion, name: str, joints: Sequence[np.i
     weight = properties(("Weight", "Number", "", "A", 100.0))
     layer = scene.add("AnimationLayer", "BaseLayer", "AnimLayer", "", weight)
     scene.connect(layer, stack)
-    place = _CENTIMETRES * clip.root.double().cpu().numpy()
+    scene.takes.append(Take(name, times[-1]))
+    place = CENTIMETRES * clip.root.double().cpu().numpy()
     _add_curves(scene, layer, joints[0], "Lcl Translation", times, place)
     turned = torch.rad2deg(euler_curves("ZYX", clip.rotations.double().cpu())).flip(-1)
     for joint, identity in enumerate(joints):
@@ -256,7 +220,7 @@ def _add_animation(scene: _Scene, clip: Motion, name: str, joints: Sequence[np.i
 
 
 def _add_curves(
-    scene: _Scene,
+    scene: Scene,
     layer: np.int64,
     model: np.int64,
     slot: str,
@@ -290,118 +254,4 @@ def _add_curves(
 
 def _times(clip: Motion) -> NDArray[np.int64]:
     """(T,) ticks of the frames."""
-    return np.rint(np.arange(len(clip)) * (_TICKS / clip.fps)).astype(np.int64)
-
-
-def _document(scene: _Scene, clips: Sequence[Motion], licence: str) -> list[Node]:
-    """The records of the file, in the order in which readers expect them."""
-    names = clip_names(clips)
-    last = max(_times(clip)[-1] for clip in clips)
-    takes = [
-        node(
-            "Take",
-            name,
-            children=[
-                node("FileName", f"take_{index}.tak"),
-                node("LocalTime", np.int64(0), _times(clip)[-1]),
-                node("ReferenceTime", np.int64(0), _times(clip)[-1]),
-            ],
-        )
-        for index, (name, clip) in enumerate(zip(names, clips, strict=True))
-    ]
-    document = properties(
-        ("SourceObject", "object", "", ""), ("ActiveAnimStackName", "KString", "", "", names[0])
-    )
-    return [
-        _header(names, copyright_line(licence)),
-        node("FileId", FILE_ID),
-        node("CreationTime", CREATION_TIME),
-        node("Creator", _CREATOR),
-        _settings(clips[0].fps, last),
-        node(
-            "Documents",
-            children=[
-                node("Count", 1),
-                node(
-                    "Document",
-                    np.int64(999_999),
-                    "",
-                    "Scene",
-                    children=[document, node("RootNode", _ROOT)],
-                ),
-            ],
-        ),
-        node("References"),
-        _definitions(scene),
-        node("Objects", children=scene.objects),
-        node("Connections", children=scene.connections),
-        node("Takes", children=[node("Current", names[0]), *takes]),
-    ]
-
-
-def _header(names: Sequence[str], comment: str) -> Node:
-    stamp = [("Year", 1970), ("Month", 1), ("Day", 1), ("Hour", 10), ("Minute", 0), ("Second", 0)]
-    words = {"Title": ", ".join(names), "Subject": "", "Author": "", "Keywords": "", "Revision": ""}
-    about = [node(name, text) for name, text in {**words, "Comment": comment}.items()]
-    info = (
-        node("Type", "UserData"),
-        node("Version", 100),
-        node("MetaData", children=[node("Version", 100), *about]),
-        properties(("Original|ApplicationName", "KString", "", "", _CREATOR)),
-    )
-    return node(
-        "FBXHeaderExtension",
-        children=[
-            node("FBXHeaderVersion", 1003),
-            node("FBXVersion", VERSION),
-            node("EncryptionType", 0),
-            node(
-                "CreationTimeStamp",
-                children=[
-                    node("Version", 1000),
-                    *(node(name, value) for name, value in stamp),
-                    node("Millisecond", 0),
-                ],
-            ),
-            node("Creator", _CREATOR),
-            node("SceneInfo", "GlobalInfo\0\x01SceneInfo", "UserData", children=info),
-        ],
-    )
-
-
-def _settings(fps: float, last: np.int64) -> Node:
-    """Axes, unit (1 is a centimetre) and frame rate."""
-    axes = (("UpAxis", 1), ("FrontAxis", 2), ("CoordAxis", 0), ("OriginalUpAxis", 1))
-    rows: list[tuple[Value, ...]] = []
-    for name, axis in axes:
-        rows += [(name, "int", "Integer", "", axis), (f"{name}Sign", "int", "Integer", "", 1)]
-    mode = (
-        _TIME_MODES.get(round(fps), _CUSTOM_TIME_MODE) if fps == round(fps) else _CUSTOM_TIME_MODE
-    )
-    rows += [
-        ("UnitScaleFactor", "double", "Number", "", 1.0),
-        ("OriginalUnitScaleFactor", "double", "Number", "", 1.0),
-        ("TimeMode", "enum", "", "", mode),
-        ("TimeSpanStart", "KTime", "Time", "", np.int64(0)),
-        ("TimeSpanStop", "KTime", "Time", "", last),
-        ("CustomFrameRate", "double", "Number", "", float(fps)),
-    ]
-    return node("GlobalSettings", children=[node("Version", 1000), properties(*rows)])
-
-
-def _definitions(scene: _Scene) -> Node:
-    """How many objects of each kind there are, and the defaults that readers look up."""
-    counts = Counter({"GlobalSettings": 1}) + Counter(item.name for item in scene.objects)
-    templates = {
-        "Model": ("FbxNode", properties(("RotationOrder", "enum", "", "", 0))),
-        "AnimationCurveNode": ("FbxAnimCurveNode", properties(("d", "Compound", "", ""))),
-    }
-    kinds = []
-    for kind, count in counts.items():
-        children = [node("Count", count)]
-        if kind in templates:
-            name, defaults = templates[kind]
-            children.append(node("PropertyTemplate", name, children=[defaults]))
-        kinds.append(node("ObjectType", kind, children=children))
-    total = node("Count", counts.total())
-    return node("Definitions", children=[node("Version", 100), total, *kinds])
+    return np.rint(np.arange(len(clip)) * (TICKS / clip.fps)).astype(np.int64)
