@@ -76,6 +76,27 @@ def test_the_keys_of_amass(tmp_path: Path) -> None:
         assert file["joints"].shape == (2, 22, 3)
 
 
+def test_the_keys_of_smpl_x(tmp_path: Path) -> None:
+    """As AMASS has them for SMPL-X: jaw and eyes between body and hands, and each part by itself."""
+    npz.save(random_motion(), tmp_path / "h.npz")
+    npz.save(random_motion(), tmp_path / "x.npz", body="smplx")
+    with np.load(tmp_path / "h.npz") as smpl_h, np.load(tmp_path / "x.npz") as smpl_x:
+        assert smpl_h["dmpls"].shape == (12, 8)
+        assert smpl_x["poses"].shape == (12, 165)
+        assert np.array_equal(smpl_x["poses"][:, :66], smpl_h["poses"][:, :66])
+        parts = ("root_orient", "pose_body", "pose_jaw", "pose_eye", "pose_hand")
+        assert [smpl_x[part].shape[1] for part in parts] == [3, 63, 3, 6, 90]
+        assert np.array_equal(np.hstack([smpl_x[part] for part in parts]), smpl_x["poses"])
+        assert str(smpl_x["surface_model_type"]) == "smplx"
+        assert smpl_x["mocap_time_length"] == pytest.approx(0.4)
+        keys = {key: smpl_x[key] for key in ("poses", "trans", "mocap_frame_rate")}
+    np.savez(tmp_path / "only.npz", **keys)
+    back = npz.load(tmp_path / "only.npz")
+    assert torch.allclose(back.rotations, random_motion().rotations, atol=1e-9)
+    with pytest.raises(ValueError, match="body 'smpl'; expected one of smplh, smplx"):
+        npz.save(random_motion(), tmp_path / "x.npz", body="smpl")
+
+
 def amass(tmp_path: Path, **changes: Any) -> Path:
     """An archive as AMASS has them, from a random motion; `None` removes a key."""
     npz.save(random_motion(), tmp_path / "own.npz")
