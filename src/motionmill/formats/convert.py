@@ -226,9 +226,8 @@ def _files_below(folder: Path, suffixes: Sequence[str]) -> list[Path]:
         file
         for file in folder.rglob("*")
         if file.suffix.lower() in suffixes
-        and not file.name.endswith(".qpos.npz")  # MuJoCo's trajectories hold no skeleton
         and not any(part.startswith(".") for part in file.relative_to(folder).parts)
-        and file.is_file()
+        and _is_source(file)
     )
 
 
@@ -236,7 +235,12 @@ def _fitting(pattern: Path) -> list[tuple[Path, Path]]:
     """The files that fit a pattern, each with its place under the part of the pattern that has no wildcards."""
     above = Path(*itertools.takewhile(lambda part: not _is_magic(part), pattern.parts))
     files = Path(pattern.anchor).glob(str(pattern.relative_to(pattern.anchor)))
-    return [(file, file.relative_to(above)) for file in sorted(files) if file.is_file()]
+    return [(file, file.relative_to(above)) for file in sorted(files) if _is_source(file)]
+
+
+def _is_source(file: Path) -> bool:
+    """Whether it is a file, and none of MuJoCo's trajectories, which hold no skeleton."""
+    return file.is_file() and not file.name.endswith(".qpos.npz")
 
 
 def _is_magic(text: str) -> bool:
