@@ -19,6 +19,7 @@ from motionmill.formats import npz
 from motionmill.motion.motion import Motion
 from motionmill.motion.rotations import matrix_from_axis_angle
 from motionmill.motion.skeleton import Skeleton, adult_skeleton
+from tests.formats.oracles import check_world
 
 
 def random_motion(frames: int = 12, *, seed: int = 0, dtype: torch.dtype = torch.float64) -> Motion:
@@ -95,6 +96,19 @@ def test_the_keys_of_smpl_x(tmp_path: Path) -> None:
     assert torch.allclose(back.rotations, random_motion().rotations, atol=1e-9)
     with pytest.raises(ValueError, match="body 'smpl'; expected one of smplh, smplx"):
         npz.save(random_motion(), tmp_path / "x.npz", body="smpl")
+
+
+@given(seed=st.integers(0, 10**6), body=st.sampled_from(npz.BODIES))
+@settings(max_examples=10, deadline=None)
+def test_the_keys_of_amass_hold_the_motion(tmp_path_factory: Any, seed: int, body: str) -> None:
+    """Without our own keys, as somebody else's reader sees it: rotations and root as they were."""
+    folder, motion = tmp_path_factory.mktemp("amass"), random_motion(seed=seed)
+    npz.save(motion, folder / "ours.npz", body=body)
+    with np.load(folder / "ours.npz", allow_pickle=False) as file:
+        keys = ("trans", "mocap_frame_rate", "poses")
+        np.savez(folder / "theirs.npz", **{key: file[key] for key in keys})
+    back = npz.load(folder / "theirs.npz")
+    check_world(motion, back.joints().numpy(), back.world_rotations().numpy())
 
 
 def amass(tmp_path: Path, **changes: Any) -> Path:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from motionmill.extras import MissingExtraError
 from motionmill.formats import usd
+from motionmill.formats.files import check_writable
 from motionmill.motion.body import mannequin, pose
 from tests.formats.oracles import check_world, motions
 from tests.formats.test_glb import stick, wave
@@ -120,4 +121,6 @@ def test_what_cannot_be_written_is_refused(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setitem(sys.modules, "pxr", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'motionmill\[usd\]'"):
         usd.save(wave(2), tmp_path / "a.usda")
+    with pytest.raises(MissingExtraError, match="not installed"):
+        check_writable(tmp_path / "a.usdz")  # before anything long is begun
     assert list(tmp_path.iterdir()) == []

@@ -33,7 +33,8 @@ def generate(
 
     Args:
         prompt: what is done, in English.
-        output: a file to write, by its suffix .glb .bvh .npz .mp4 .gif .png .npy; may be given several times.
+        output: a file to write, by its suffix: .glb .fbx .bvh .usd .npz .npy .xml (MuJoCo) .mp4 .gif .png; may be given
+            several times.
         seconds: length; without it the motion ends by itself.
         then: what is done after that and for how long, such as "a person waves:2"; may be given several times.
         after: a motion file that the new motion goes on from.

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from motionmill.extras import require
+
 if TYPE_CHECKING:
     from motionmill.motion.motion import Motion
 
@@ -151,9 +153,11 @@ def check_writable(path: str | os.PathLike[str], *, format: str | None = None) -
         ValueError: unknown suffix; the message lists the known ones.
         FileNotFoundError: the folder does not exist.
         PermissionError: the folder or the file cannot be written.
+        MissingExtraError: a package that the format needs is not installed.
     """
     path = Path(path)
-    writer_suffix(path, format)
+    if writer_suffix(path, format).startswith(".usd"):
+        require("pxr", extra="usd")
     folder = path.parent
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "does not exist"
