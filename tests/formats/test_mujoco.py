@@ -95,7 +95,7 @@ def test_what_cannot_be_written_is_refused(tmp_path: Path) -> None:
 
 
 def test_names_that_occur_twice(tmp_path: Path) -> None:
-    twice = replace(stick(), names=("root", "arm", "arm", "<&>"))
+    twice = replace(stick(), names=("root", "arm", "arm\0", "<&>"))
     writer.save(wave(2, skeleton=twice), tmp_path / "a.xml")
     model = mujoco.MjModel.from_xml_path(str(tmp_path / "a.xml"))
     names = [model.body(index).name for index in range(1, 5)]

@@ -50,7 +50,7 @@ class Scene:
         """Adds an object and gives its id; `label` is the class that stands behind its name."""
         identity = np.int64(1_000_000 + len(self.objects))
         self.objects.append(
-            node(kind, identity, f"{name}\0\x01{label}", subtype, children=children)
+            node(kind, identity, f"{_plain(name)}\0\x01{label}", subtype, children=children)
         )
         return identity
 
@@ -74,6 +74,11 @@ class Scene:
             node("Connections", children=self.connections),
             _takes(self.takes),
         ]
+
+
+def _plain(name: str) -> str:
+    """The name without the zero bytes that end a name in this format."""
+    return name.replace("\0", "")
 
 
 def _header(names: Sequence[str], comment: str) -> Node:

@@ -112,7 +112,7 @@ def _wxyz(rotations: torch.Tensor) -> torch.Tensor:
 def _model(
     motion: Motion, names: Sequence[str], joints: str, start: NDArray[np.float64]
 ) -> ElementTree.Element:
-    root = ElementTree.Element("mujoco", model=motion.name or "motion")
+    root = ElementTree.Element("mujoco", model=_printable(motion.name) or "motion")
     ElementTree.SubElement(root, "compiler", angle="radian")
     ElementTree.SubElement(root, "option", timestep="0.002")
     defaults = ElementTree.SubElement(root, "default")
@@ -205,13 +205,18 @@ def _masses(skeleton: Skeleton) -> list[float | None]:
 def _different(names: Sequence[str]) -> list[str]:
     """The names, with a number behind those that occurred before: MuJoCo wants each but once."""
     result: list[str] = []
-    for name in names:
+    for name in map(_printable, names):
         candidate, count = name, 1
         while candidate in (*result, "root"):
             count += 1
             candidate = f"{name}_{count}"
         result.append(candidate)
     return result
+
+
+def _printable(text: str) -> str:
+    """The text without control characters, which XML cannot hold."""
+    return "".join(letter for letter in text if letter.isprintable())
 
 
 def _numbers(values: NDArray[np.float64]) -> str:
