@@ -15,6 +15,7 @@ from motionmill.motion.retarget import retarget
 from motionmill.motion.rigs import leg_length, recognise
 from motionmill.motion.rotations import matrix_from_quaternion
 from motionmill.motion.skeleton import Skeleton
+from tests.formats.test_glb import wave
 
 SMALL = """HIERARCHY
 ROOT Hips
@@ -75,6 +76,26 @@ def test_what_is_saved_is_loaded(
     torch.testing.assert_close(loaded.joints()[:, places], motion.joints(), atol=2e-5, rtol=0)
     torch.testing.assert_close(loaded.rotations[:, places], motion.rotations, atol=1e-6, rtol=0)
     assert loaded.fps == pytest.approx(motion.fps, abs=1e-6)
+
+
+def test_the_rest_pose_may_come_first(tmp_path: Path) -> None:
+    """One frame more: all rotations zero, the soles on the floor, over where the motion starts."""
+    motion = wave(5)
+    bvh.save(motion, tmp_path / "a.bvh", rest_first=True, order="YXZ", scale=1.0, names="mixamo")
+    back = bvh.load(tmp_path / "a.bvh", scale=1.0)
+    assert len(back) == 6
+    assert back.skeleton.names[:2] == ("mixamorig:Hips", "mixamorig:LeftUpLeg")
+    assert torch.equal(back.rotations[0], torch.eye(3).expand(22, 3, 3).double())
+    assert back.root[0].tolist() == pytest.approx([0.0, 0.94, 0.0])
+    joints = back.joints()[1:, [back.skeleton.depth_first().index(j) for j in range(22)]]
+    order = motion.skeleton.depth_first()
+    assert torch.allclose(joints, motion.joints()[:, order], atol=1e-5)
+
+
+@pytest.mark.parametrize("scale", [0.0, -1.0, 1e9])
+def test_impossible_scales(tmp_path: Path, scale: float) -> None:
+    with pytest.raises(ValueError, match="expected file units in a metre"):
+        bvh.save(wave(2), tmp_path / "a.bvh", scale=scale)
 
 
 def test_angles_are_written_without_jumps(tmp_path: Path) -> None:

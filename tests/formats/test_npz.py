@@ -19,6 +19,7 @@ from motionmill.formats import npz
 from motionmill.motion.motion import Motion
 from motionmill.motion.rotations import matrix_from_axis_angle
 from motionmill.motion.skeleton import Skeleton, adult_skeleton
+from tests.formats.oracles import check_world
 
 
 def random_motion(frames: int = 12, *, seed: int = 0, dtype: torch.dtype = torch.float64) -> Motion:
@@ -74,6 +75,40 @@ def test_the_keys_of_amass(tmp_path: Path) -> None:
         assert file["betas"].shape == (16,)
         assert not file["betas"].any()
         assert file["joints"].shape == (2, 22, 3)
+
+
+def test_the_keys_of_smpl_x(tmp_path: Path) -> None:
+    """As AMASS has them for SMPL-X: jaw and eyes between body and hands, and each part by itself."""
+    npz.save(random_motion(), tmp_path / "h.npz")
+    npz.save(random_motion(), tmp_path / "x.npz", body="smplx")
+    with np.load(tmp_path / "h.npz") as smpl_h, np.load(tmp_path / "x.npz") as smpl_x:
+        assert smpl_h["dmpls"].shape == (12, 8)
+        assert smpl_x["poses"].shape == (12, 165)
+        assert np.array_equal(smpl_x["poses"][:, :66], smpl_h["poses"][:, :66])
+        parts = ("root_orient", "pose_body", "pose_jaw", "pose_eye", "pose_hand")
+        assert [smpl_x[part].shape[1] for part in parts] == [3, 63, 3, 6, 90]
+        assert np.array_equal(np.hstack([smpl_x[part] for part in parts]), smpl_x["poses"])
+        assert str(smpl_x["surface_model_type"]) == "smplx"
+        assert smpl_x["mocap_time_length"] == pytest.approx(0.4)
+        keys = {key: smpl_x[key] for key in ("poses", "trans", "mocap_frame_rate")}
+    np.savez(tmp_path / "only.npz", **keys)
+    back = npz.load(tmp_path / "only.npz")
+    assert torch.allclose(back.rotations, random_motion().rotations, atol=1e-9)
+    with pytest.raises(ValueError, match="body 'smpl'; expected one of smplh, smplx"):
+        npz.save(random_motion(), tmp_path / "x.npz", body="smpl")
+
+
+@given(seed=st.integers(0, 10**6), body=st.sampled_from(npz.BODIES))
+@settings(max_examples=10, deadline=None)
+def test_the_keys_of_amass_hold_the_motion(tmp_path_factory: Any, seed: int, body: str) -> None:
+    """Without our own keys, as somebody else's reader sees it: rotations and root as they were."""
+    folder, motion = tmp_path_factory.mktemp("amass"), random_motion(seed=seed)
+    npz.save(motion, folder / "ours.npz", body=body)
+    with np.load(folder / "ours.npz", allow_pickle=False) as file:
+        keys = ("trans", "mocap_frame_rate", "poses")
+        np.savez(folder / "theirs.npz", **{key: file[key] for key in keys})
+    back = npz.load(folder / "theirs.npz")
+    check_world(motion, back.joints().numpy(), back.world_rotations().numpy())
 
 
 def amass(tmp_path: Path, **changes: Any) -> Path:

@@ -33,6 +33,38 @@ def test_euler_at_the_gimbal_lock(order: str, middle: float) -> None:
     assert (back - matrix).abs().max() < 1e-7
 
 
+@pytest.mark.parametrize("order", ["XYZ", "ZXY", "ZYX"])
+def test_euler_near_the_gimbal_lock_in_single_precision(order: str) -> None:
+    """Rounding to float32 may cost 1e-6 of an angle, not the 4e-4 of an arc sine near 1."""
+    middle = np.pi / 2 + torch.tensor([0.0, 1e-7, -1e-6, 1e-5, -1e-4, 1e-3, -1e-2])
+    angles = torch.stack((torch.full((7,), 0.4), middle, torch.full((7,), -1.1)), dim=-1)
+    matrix = rotations.matrix_from_euler(order, angles.double()).float().double()
+    back = rotations.matrix_from_euler(order, rotations.matrix_to_euler(order, matrix))
+    assert (back - matrix).abs().max() < 1e-6
+
+
+@given(st.integers(0, 10**6), st.sampled_from(["XYZ", "XZY", "YXZ", "YZX", "ZXY", "ZYX"]))
+@settings(max_examples=40, deadline=None)
+def test_euler_curves_mean_the_rotations_and_do_not_jump(seed: int, order: str) -> None:
+    """Turns of many times 360 degrees, the middle axis through both poles."""
+    generator = torch.Generator().manual_seed(seed)
+    speed = 30 * torch.randn(1, 4, 3, generator=generator, dtype=torch.float64)
+    angles = torch.linspace(0, 1, 400, dtype=torch.float64)[:, None, None] * speed
+    matrix = rotations.matrix_from_euler(order, angles)
+    curves = rotations.euler_curves(order, matrix)
+    assert (rotations.matrix_from_euler(order, curves) - matrix).abs().max() < 1e-9
+    assert (curves[1:] - curves[:-1] - (angles[1:] - angles[:-1])).abs().max() < 1e-9
+
+
+def test_euler_curves_stand_still_in_the_gimbal_lock() -> None:
+    """A joint that turns up to the pole, waits there and comes back keeps its first angle."""
+    middle = torch.cat((torch.linspace(1.4, np.pi / 2, 9), torch.full((5,), np.pi / 2)))
+    middle = torch.cat((middle, middle.flip(0))).double()
+    angles = torch.stack((torch.full_like(middle, 0.7), middle, torch.full_like(middle, 2.0)), -1)
+    curves = rotations.euler_curves("ZYX", rotations.matrix_from_euler("ZYX", angles))
+    assert (curves - angles).abs().max() < 1e-6
+
+
 @given(VECTORS)
 @settings(max_examples=60, deadline=None)
 def test_sixd_quaternion_and_axis_angle_round_trips(vector: list[float]) -> None:

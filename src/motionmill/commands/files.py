@@ -2,39 +2,129 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from motionmill.commands.options import Outputs
+from motionmill.formats.options import WriteOptions
+
+if TYPE_CHECKING:
+    from motionmill.formats.convert import Outcome, Settings
 
 
 def convert(
-    source: tyro.conf.Positional[Path], /, output: Outputs, fps: float | None = None
+    sources: tyro.conf.Positional[tuple[str, ...]],
+    /,
+    *,
+    output: Outputs,
+    to: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = (),
+    source_format: Annotated[str | None, tyro.conf.arg(name="from")] = None,
+    fps: float | None = None,
+    keep_skeleton: bool = False,
+    overwrite: bool = False,
+    workers: int | None = None,
+    options: Annotated[WriteOptions, tyro.conf.arg(name="")] = WriteOptions(),  # noqa: B008
 ) -> None:
-    """A motion file -> other formats; a rig that is recognised is carried over to our skeleton.
+    """Motion files -> other formats; a rig that is recognised is carried over to our skeleton.
+
+    One file into several: convert a.bvh -o a.glb -o a.fbx.
+    Several into one: convert a.bvh b.bvh -o both.glb (or .fbx).
+    Folders and patterns, each file by itself: convert mocap "more/*.bvh" -o DIR --to glb.
+    What is in DIR already is kept; bad files are listed at the end, with exit code 1.
 
     Args:
-        source: .bvh .npz .glb .npy
-        output: files to write.
+        sources: motion files; with --to also folders and patterns.
+        output: files to write, or with --to the folder to write into.
+        to: format of the files to write, by its suffix; may be given several times.
+        source_format: format of the sources, where their suffix does not say it; in folders, which files to take.
         fps: frames per second of the result; as in the source by default.
+        keep_skeleton: stay on the skeleton of the file instead of ours.
+        overwrite: with --to, write again what is there already.
+        workers: with --to, processes; by default one a core where there are files enough.
+        options: of the formats.
     """
-    from motionmill.formats.files import check_writable, load, save
-    from motionmill.motion.retarget import retarget
-    from motionmill.motion.skeleton import SMPL_22_NAMES
+    from motionmill.formats.convert import Settings, find_sources
 
-    for path in output:
-        check_writable(path)
-    motion = load(source)
-    if motion.skeleton.names != SMPL_22_NAMES:
-        motion = retarget(motion)
-    if fps is not None:
-        motion = motion.resample(fps)
-    for path in output:
-        save(motion, path)
-    print(
-        f"{', '.join(map(str, output))}: {motion.seconds:.1f} s, {len(motion)} frames at {motion.fps:g} fps"
+    if not sources or not output:
+        raise ValueError("name the motion files to convert, and with -o where to write")
+    settings = Settings(source_format, to, fps, keep_skeleton, overwrite, options)
+    if to and _is_folder(output, sources):
+        _convert_all(sources, output[0], settings, workers)
+        return
+    if workers is not None or overwrite:
+        raise ValueError("--workers and --overwrite are for a folder to write into, with --to")
+    files = [file for file, _ in find_sources(sources, format=source_format)]
+    _convert_files(files, output, settings)
+
+
+def _is_folder(output: Sequence[Path], sources: Sequence[str]) -> bool:
+    """Whether what is written with --to goes into a folder: one is there, or the name or the sources say so."""
+    if len(output) != 1:
+        return False
+    several = len(sources) > 1 or not Path(sources[0]).is_file()
+    return several or output[0].is_dir() or not output[0].suffix
+
+
+def _convert_all(
+    sources: Sequence[str], folder: Path, settings: Settings, workers: int | None
+) -> None:
+    """Every source into a file of its own; ends with exit code 1 where some could not be converted."""
+    from motionmill.formats.convert import find_sources, plan, run
+    from motionmill.formats.files import check_writable, writer_suffix
+    from motionmill.training.progress import progress_bar
+
+    settings.options.check([writer_suffix(folder, format) for format in settings.formats])
+    found = find_sources(
+        sources, format=settings.source_format, output=folder, formats=settings.formats
     )
+    jobs = plan(found, folder, settings.formats)
+    folder.mkdir(parents=True, exist_ok=True)
+    check_writable(folder / "file", format=settings.formats[0])
+    outcomes: list[Outcome] = []
+    with progress_bar("converting") as show:
+        for outcome in run(jobs, settings, workers=workers):
+            outcomes.append(outcome)
+            show(len(outcomes), len(jobs))
+    kept = sum(outcome.kept for outcome in outcomes)
+    failed = [outcome for outcome in outcomes if outcome.error]
+    print(
+        f"{folder}: {sum(outcome.written for outcome in outcomes)} files written"
+        + (f", {kept} kept that were newer than their source" if kept else "")
+        + (f", {len(failed)} of {len(jobs)} sources failed" if failed else "")
+    )
+    for outcome in sorted(failed, key=lambda outcome: outcome.source):
+        print(f"{outcome.source}: {outcome.error}", file=sys.stderr)
+    if failed:
+        raise SystemExit(1)
+
+
+def _convert_files(sources: Sequence[Path], outputs: Sequence[Path], settings: Settings) -> None:
+    """The sources, together, into each of the outputs."""
+    from motionmill.formats.files import REMARKS, SEVERAL, check_writable, save, writer_suffix
+
+    if len(settings.formats) > 1:
+        raise ValueError("--to more than once is for a folder to write into; name files by -o")
+    format = settings.formats[0] if settings.formats else None
+    suffixes = [writer_suffix(check_writable(path, format=format), format) for path in outputs]
+    settings.options.check(suffixes)
+    if len(sources) > 1 and not set(suffixes) <= set(SEVERAL):
+        raise ValueError(
+            f"{len(sources)} sources into {', '.join(map(str, outputs))}: only {' and '.join(SEVERAL)} files hold "
+            "several motions; to convert each by itself name a folder and a format: -o DIR --to bvh"
+        )
+    motions = [settings.read(source) for source in sources]
+    for path, suffix in zip(outputs, suffixes, strict=True):
+        save(motions, path, format=format, **settings.options.of(suffix))
+    seconds = sum(motion.seconds for motion in motions)
+    frames = f"{sum(map(len, motions))} frames at {motions[0].fps:g} fps"
+    print(f"{', '.join(map(str, outputs))}: {seconds:.1f} s, {frames}")
+    for path, suffix in zip(outputs, suffixes, strict=True):
+        if suffix in REMARKS:
+            print(f"{path}: {REMARKS[suffix]}")
 
 
 def inspect(source: tyro.conf.Positional[Path], /) -> None:

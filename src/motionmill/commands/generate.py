@@ -43,7 +43,8 @@ def generate(
 
     Args:
         prompt: what is done, in English.
-        output: a file to write, by its suffix .glb .bvh .npz .mp4 .gif .png .npy; may be given several times.
+        output: a file to write, by its suffix: .glb .fbx .bvh .usd .npz .npy .xml (MuJoCo) .mp4 .gif .png; may be given
+            several times.
         seconds: length; without it the motion ends by itself.
         min_seconds: a motion that ends by itself lasts at least so long.
         max_seconds: and at most so long.

@@ -6,7 +6,6 @@ section on BVH. Rotations are degrees, applied in the order in which the channel
 
 from __future__ import annotations
 
-import itertools
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -19,10 +18,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from motionmill.formats.channels import Hierarchy, motion_from_channels
+from motionmill.formats.joint_names import joint_names
 from motionmill.motion import rigs
 from motionmill.motion.motion import Motion
 from motionmill.motion.retarget import upright
-from motionmill.motion.rotations import matrix_to_euler
+from motionmill.motion.rotations import euler_curves
 from motionmill.motion.skeleton import Skeleton
 
 _CHANNELS = ("Xposition", "Yposition", "Zposition", "Xrotation", "Yrotation", "Zrotation")
@@ -69,7 +69,13 @@ def load(path: str | os.PathLike[str], *, scale: float | None = None) -> Motion:
 
 
 def save(
-    motion: Motion, path: str | os.PathLike[str], *, order: str = "ZXY", scale: float = 100.0
+    motion: Motion,
+    path: str | os.PathLike[str],
+    *,
+    order: str = "ZXY",
+    scale: float = 100.0,
+    names: str = "smpl",
+    rest_first: bool = False,
 ) -> None:
     """Writes a Motion as a BVH file: the root with six channels, every other joint with three.
 
@@ -78,23 +84,33 @@ def save(
         path: the file; it appears whole or not at all.
         order: in which a joint's rotations are applied, for example "ZXY".
         scale: file units in a metre; 100 writes centimetres.
+        names: what the joints are called: smpl (as they are), mixamo, unreal or unity.
+        rest_first: puts the rest pose (T-pose for ours) before the first frame, which some tools bind characters to.
 
     Raises:
-        ValueError: unknown order, or values that are not finite.
+        ValueError: unknown order or names, impossible scale, or values that are not finite.
     """
     if order not in _ORDERS:
         raise ValueError(f"rotation order {order!r}; expected one of {', '.join(_ORDERS)}")
-    joints = _depth_first(motion.skeleton)
-    angles = torch.rad2deg(matrix_to_euler(order, motion.rotations[:, joints].double().cpu()))
-    continuous = np.unwrap(angles.flatten(1).numpy(), axis=0, period=360.0)
-    values = np.concatenate((motion.root.double().cpu().numpy() * scale, continuous), axis=1)
-    if not np.isfinite(values).all():
+    if not 0 < scale < 1e6:
+        raise ValueError(f"scale {scale}: expected file units in a metre, for example 100 for cm")
+    skeleton = motion.skeleton
+    called = joint_names(skeleton, names)
+    rotations = motion.rotations[:, skeleton.depth_first()].double().cpu()
+    angles = torch.rad2deg(euler_curves(order, rotations)).flatten(1)
+    values = torch.cat((motion.root.double().cpu() * scale, angles), dim=1)
+    if not values.isfinite().all():
         raise ValueError(
             f"{Path(path).name}: the motion has values that are not finite; nothing written"
         )
+    if rest_first:
+        rest = torch.zeros_like(values[:1])
+        rest[0, :3] = values[0, :3]
+        rest[0, 1] = skeleton.standing_root_height * scale
+        values = torch.cat((rest, values))
     rows = "\n".join(" ".join(f"{value:.6f}" for value in row) for row in values.tolist())
     text = (
-        f"HIERARCHY\n{_hierarchy_text(motion.skeleton, order, scale)}MOTION\nFrames: {len(motion)}\n"
+        f"HIERARCHY\n{_hierarchy_text(skeleton, called, order, scale)}MOTION\nFrames: {len(values)}\n"
         f"Frame Time: {1.0 / motion.fps:.10f}\n{rows}\n"
     )
     path = Path(path)
@@ -278,7 +294,7 @@ def _frames_per_second(seconds: str, where: str) -> float:
     return float(whole) if whole and round(1 / whole, digits) == value else 1 / value
 
 
-def _hierarchy_text(skeleton: Skeleton, order: str, scale: float) -> str:
+def _hierarchy_text(skeleton: Skeleton, names: Sequence[str], order: str, scale: float) -> str:
     """The tree under HIERARCHY; leaves get an End Site that continues their bone."""
     rotations = " ".join(f"{axis}rotation" for axis in order)
 
@@ -286,13 +302,13 @@ def _hierarchy_text(skeleton: Skeleton, order: str, scale: float) -> str:
         return " ".join(f"{value:.6f}" for value in (values.double() * scale).tolist())
 
     def block(joint: int, depth: int) -> str:
-        name = re.sub(r"[{}\s]+", " ", skeleton.names[joint]).strip()
+        name = re.sub(r"[{}\s]+", " ", names[joint]).strip()
         tab = "\t" * depth
         kind = "ROOT" if depth == 0 else "JOINT"
         channels = (
             f"6 Xposition Yposition Zposition {rotations}" if depth == 0 else f"3 {rotations}"
         )
-        inner = "".join(block(child, depth + 1) for child in _children(skeleton, joint))
+        inner = "".join(block(child, depth + 1) for child in skeleton.children(joint))
         if not inner:
             tip = offset(0.5 * skeleton.offsets[joint])
             inner = f"{tab}\tEnd Site\n{tab}\t{{\n{tab}\t\tOFFSET {tip}\n{tab}\t}}\n"
@@ -302,13 +318,3 @@ def _hierarchy_text(skeleton: Skeleton, order: str, scale: float) -> str:
         )
 
     return block(0, 0)
-
-
-def _depth_first(skeleton: Skeleton, joint: int = 0) -> list[int]:
-    """Indices of a joint and all below it, in the order in which a file lists them."""
-    below = (_depth_first(skeleton, child) for child in _children(skeleton, joint))
-    return [joint, *itertools.chain.from_iterable(below)]
-
-
-def _children(skeleton: Skeleton, joint: int) -> list[int]:
-    return [child for child, parent in enumerate(skeleton.parents) if parent == joint]

@@ -71,7 +71,7 @@ def capsules(motion: Motion) -> Figure:
     bones = [joint for joint, parent in enumerate(skeleton.parents) if parent >= 0]
     bones = [joint for joint in bones if float(skeleton.offsets[joint].norm()) > 1e-4]
     directions, along, triangles = _capsule()
-    radii = np.array([_radii(skeleton, joint) for joint in bones], np.float32)
+    radii = np.array([bone_radii(skeleton, joint) for joint in bones], np.float32)
     parents = [skeleton.parents[joint] for joint in bones]
     heads = [row for row, joint in enumerate(bones) if skeleton.names[joint].lower() == "head"]
     radii = np.concatenate((radii, np.full((len(heads), 2), 0.085, np.float32)))
@@ -96,6 +96,15 @@ def capsules(motion: Motion) -> Figure:
     names = [skeleton.names[joint] for joint in bones] + ["head"] * len(heads)
     colours = np.repeat([_colour(name) for name in names], count, axis=0)
     return Figure(Mesh(faces, colours.astype(np.float32)), pose, motion)
+
+
+def bone_radii(skeleton: Skeleton, joint: int) -> tuple[float, float]:
+    """Half thickness of the bone that ends in a joint, at its start and its end, metres."""
+    name = skeleton.names[joint].removeprefix("left_").removeprefix("right_")
+    if skeleton.names == SMPL_22_NAMES:
+        return _THICKNESS[name]
+    radius = min(max(0.16 * float(skeleton.offsets[joint].norm()), 0.008), 0.06)
+    return radius, 0.8 * radius
 
 
 def _mannequin(motion: Motion) -> Figure:
@@ -128,14 +137,6 @@ def _side(name: str) -> str | None:
     """ "l", "r" or None: left_knee, LeftLeg, lfemur, L_Knee, UpperArm_L."""
     found = re.search(r"(left|right)|[_.]([lr])$|^([lr])(?:_|(?=" + _LIMBS.pattern + "))", name)
     return next(part for part in found.groups() if part)[0] if found else None
-
-
-def _radii(skeleton: Skeleton, joint: int) -> tuple[float, float]:
-    name = skeleton.names[joint].removeprefix("left_").removeprefix("right_")
-    if skeleton.names == SMPL_22_NAMES:
-        return _THICKNESS[name]
-    radius = min(max(0.16 * float(skeleton.offsets[joint].norm()), 0.008), 0.06)
-    return radius, 0.8 * radius
 
 
 def _capsule(around: int = 20, rings: int = 5, tube: int = 9) -> tuple[Array, Array, Indices]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from motionmill.extras import require
 
 if TYPE_CHECKING:
     from motionmill.motion.motion import Motion
@@ -18,29 +20,69 @@ READERS = {
     ".npz": "NumPy archive: ours or AMASS",
     ".npy": "the 272 features, (T, 272)",
 }
-WRITERS = READERS | {
+WRITERS = {
+    ".bvh": "skeleton animation as text (Blender, MotionBuilder, motion capture)",
+    ".glb": "binary glTF (browsers, Blender, Unity, Unreal)",
+    ".fbx": "FBX 7.4 binary, in centimetres (Maya, MotionBuilder, Unity, Unreal, Blender)",
+    ".usda": "OpenUSD as text (Omniverse, Houdini, usdview)",
+    ".usdc": "OpenUSD binary",
+    ".usd": "OpenUSD binary",
+    ".usdz": "OpenUSD package (iOS, macOS)",
+    ".npz": "NumPy archive: our keys, Y up, and those of AMASS, Z up",
+    ".npy": "the 272 features, (T, 272)",
+    ".xml": "MuJoCo model, Z up, with its trajectory in .qpos.npz beside it",
     ".mp4": "film",
     ".gif": "animated picture",
     ".png": "contact sheet",
 }
 KNOWN_SUFFIXES = tuple(WRITERS)
+SEVERAL = (".glb", ".fbx")  # hold several motions in one file
+
+# What is not as it is elsewhere here (Y up, metres, one file), for whoever writes such a file.
+REMARKS = {
+    ".npz": "what AMASS readers find in it is Z up: our (x, y, z) is their (x, -z, y)",
+    ".xml": "Z up: our (x, y, z) is its (x, -z, y); the trajectory is beside it, in .qpos.npz",
+}
+
+# The options that each format takes.
+_USD_OPTIONS = ("names", "licence")
+_PICTURE_OPTIONS = ("caption", "size")
+OPTIONS = {
+    ".bvh": ("names", "order", "scale", "rest_first"),
+    ".glb": ("names", "licence", "extras"),
+    ".fbx": ("names", "licence"),
+    ".usda": _USD_OPTIONS,
+    ".usdc": _USD_OPTIONS,
+    ".usd": _USD_OPTIONS,
+    ".usdz": _USD_OPTIONS,
+    ".npz": ("body",),
+    ".npy": (),
+    ".xml": ("joints",),
+    ".mp4": _PICTURE_OPTIONS,
+    ".gif": _PICTURE_OPTIONS,
+    ".png": _PICTURE_OPTIONS,
+}
 
 
-def load(path: str | os.PathLike[str], *, fps: float | None = None) -> Motion:
+def load(
+    path: str | os.PathLike[str], *, fps: float | None = None, format: str | None = None
+) -> Motion:
     """Reads a motion from a file, on the skeleton that the file has; joints named as SMPL's 22 come in their order.
 
     Args:
         path: `.bvh`, `.glb`, `.npz` (ours or AMASS) or `.npy` (272 features).
         fps: frames per second, for GLB files to sample at and for AMASS files that do not say.
+        format: the suffix of the format that is meant ("glb"), where the name does not end in it.
 
     Raises:
         FileNotFoundError: no such file.
         ValueError: unknown suffix, or a damaged file; the message names the file, what was expected and what is there.
     """
     path = Path(path)
-    suffix = path.suffix.lower()
+    suffix = suffix_of(path, format)
     if suffix not in READERS:
-        raise ValueError(f"{path.name}: cannot read {_kind(path)}; known are {', '.join(READERS)}")
+        what = format if format is not None else _kind(path)
+        raise ValueError(f"{path.name}: cannot read {what}; known are {', '.join(READERS)}")
     if not path.is_file():
         problem = "is a folder" if path.is_dir() else "does not exist"
         raise FileNotFoundError(f"{path} {problem}; expected a file with motion")
@@ -62,59 +104,60 @@ def load(path: str | os.PathLike[str], *, fps: float | None = None) -> Motion:
 
 
 def save(
-    motion: Motion, path: str | os.PathLike[str], *, licence: str = "", **options: Any
+    motion: Motion | Sequence[Motion],
+    path: str | os.PathLike[str],
+    *,
+    format: str | None = None,
+    licence: str = "",
+    **options: Any,
 ) -> Path:
     """Writes a motion to a file; the file appears whole or not at all.
 
     Args:
-        motion: on any skeleton; `.npy` needs SMPL-22.
-        path: `.bvh`, `.glb`, `.npz`, `.npy` (272 features), `.mp4`, `.gif` or `.png`.
-        licence: what holds for the motion, written into formats that have a place for it (GLB).
-        options: of the format: `order`, `scale` for BVH; `extras` for GLB; `caption`, `size` for pictures.
+        motion: on any skeleton; `.npy` needs SMPL-22. `.glb` and `.fbx` take several motions of one skeleton too.
+        path: a name that ends in one of `WRITERS`.
+        format: the suffix of the format that is meant ("glb"), where the name does not end in it.
+        licence: what holds for the motion, written into formats that have a place for it (GLB, FBX, USD).
+        options: of the format, as `OPTIONS` lists them; what they mean is in the format's module.
 
     Returns:
-        The path that was written.
+        The path that was written. MuJoCo's trajectory is written beside it.
 
     Raises:
-        ValueError: unknown suffix, or a motion that the format cannot hold.
+        ValueError: unknown suffix or option, or a motion that the format cannot hold.
         FileNotFoundError: the folder does not exist.
         PermissionError: the folder or the file cannot be written.
     """
-    path = check_writable(path)
-    with _aside(path) as temporary:
-        match path.suffix.lower():
-            case ".bvh":
-                from motionmill.formats import bvh
-
-                bvh.save(motion, temporary, **options)
-            case ".glb":
-                from motionmill.formats import glb
-
-                glb.save(motion, temporary, licence=licence, **options)
-            case ".npz":
-                from motionmill.formats import npz
-
-                npz.save(motion, temporary, **options)
-            case ".npy":
-                _save_features(motion, temporary, **options)
-            case _:
-                from motionmill.formats import render
-
-                render.save(motion, temporary, **options)
+    path = check_writable(path, format=format)
+    suffix = writer_suffix(path, format)
+    known = OPTIONS[suffix]
+    for option in options:
+        if option not in known:
+            raise ValueError(
+                f"{path.name}: {suffix} files have no option {option!r}; "
+                f"they take {', '.join(known) or 'none'}"
+            )
+    if licence and "licence" in known:
+        options["licence"] = licence
+    if suffix not in SEVERAL:
+        motion = _only(motion, path.name)
+    with _aside(path, suffix) as temporary:
+        _writer(suffix)(motion, temporary, **options)
     return path
 
 
-def check_writable(path: str | os.PathLike[str]) -> Path:
+def check_writable(path: str | os.PathLike[str], *, format: str | None = None) -> Path:
     """The path, if a motion could be saved there; so that a long computation does not end in vain.
 
     Raises:
         ValueError: unknown suffix; the message lists the known ones.
         FileNotFoundError: the folder does not exist.
         PermissionError: the folder or the file cannot be written.
+        MissingExtraError: a package that the format needs is not installed.
     """
     path = Path(path)
-    if path.suffix.lower() not in WRITERS:
-        raise ValueError(f"{path.name}: cannot write {_kind(path)}; known are {', '.join(WRITERS)}")
+    if writer_suffix(path, format).startswith(".usd"):
+        require("pxr", extra="usd")
     folder = path.parent
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "does not exist"
@@ -126,12 +169,80 @@ def check_writable(path: str | os.PathLike[str]) -> Path:
     return path
 
 
+def writer_suffix(path: Path, format: str | None = None) -> str:
+    """`suffix_of` of a file to be written. Raises ValueError for an unknown one; the message lists the known ones."""
+    suffix = suffix_of(path, format)
+    if suffix not in WRITERS:
+        what = format if format is not None else _kind(path)
+        raise ValueError(f"{path.name}: cannot write {what}; known are {', '.join(WRITERS)}")
+    return suffix
+
+
+def suffix_of(path: Path, format: str | None = None) -> str:
+    """The suffix that says a file's format, in lower case with its dot: that of `format` ("glb"), else of the name."""
+    return f".{format.lower().removeprefix('.')}" if format is not None else path.suffix.lower()
+
+
+def _only(motion: Motion | Sequence[Motion], file: str) -> Motion:
+    from motionmill.motion.motion import Motion
+
+    if isinstance(motion, Motion):
+        return motion
+    if len(motion) != 1:
+        raise ValueError(
+            f"{file}: {len(motion)} motions; one file of {' or '.join(SEVERAL)} holds several, other files one each"
+        )
+    return motion[0]
+
+
+def _writer(suffix: str) -> Callable[..., None]:
+    """The function that writes files of a suffix."""
+    match suffix:
+        case ".bvh":
+            from motionmill.formats import bvh
+
+            return bvh.save
+        case ".glb":
+            from motionmill.formats import glb
+
+            return glb.save
+        case ".fbx":
+            from motionmill.formats import fbx
+
+            return fbx.save
+        case ".usda" | ".usdc" | ".usd" | ".usdz":
+            from motionmill.formats import usd
+
+            return usd.save
+        case ".npz":
+            from motionmill.formats import npz
+
+            return npz.save
+        case ".npy":
+            return _save_features
+        case ".xml":
+            from motionmill.formats import mujoco
+
+            return mujoco.save
+        case _:
+            from motionmill.formats import render
+
+            return render.save
+
+
 @contextlib.contextmanager
-def _aside(path: Path) -> Iterator[Path]:
-    """A name in a new folder beside the file; what is written there takes the file's place at the end."""
+def _aside(path: Path, suffix: str) -> Iterator[Path]:
+    """A name in a new folder beside the file; what is written there takes the file's place at the end.
+
+    The name ends in the suffix, whatever the file's own name; files beside it are moved first.
+    """
     with tempfile.TemporaryDirectory(prefix=".motionmill-", dir=path.parent) as folder:
-        temporary = Path(folder) / path.name
+        name = path.name if path.suffix.lower() == suffix else path.name + suffix
+        temporary = Path(folder) / name
         yield temporary
+        for companion in Path(folder).iterdir():
+            if companion != temporary:
+                companion.replace(path.with_name(companion.name))
         temporary.replace(path)
 
 

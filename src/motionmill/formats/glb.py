@@ -12,20 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from motionmill import __version__
+from motionmill.formats.character import character, checked_clips, clip_names, copyright_line
 from motionmill.formats.glb_scene import Scene
 from motionmill.formats.gltf import ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER, Reader, Writer
-from motionmill.motion.body import Body, mannequin
+from motionmill.formats.joint_names import joint_names
+from motionmill.motion.body import Body
 from motionmill.motion.motion import Motion
 from motionmill.motion.rotations import matrix_to_quaternion
-from motionmill.motion.skeleton import SMPL_22_NAMES, Skeleton
 
-Array = NDArray[np.float32]
-
-_CHARACTER_LICENCE = "Character: the MotionMill mannequin, CC0 1.0 (public domain)."
 _CONSTANT = 1e-7  # a track that moves less is one key
 _MAX_BYTES = 1 << 30
 
@@ -34,6 +31,7 @@ def save(
     motions: Motion | Sequence[Motion],
     path: str | os.PathLike[str],
     *,
+    names: str = "smpl",
     licence: str = "",
     extras: Mapping[str, Any] | None = None,
 ) -> None:
@@ -44,23 +42,23 @@ def save(
     Args:
         motions: one, or several on the same skeleton.
         path: the file; it appears whole or not at all.
+        names: what the joints are called: smpl (as they are), mixamo, unreal or unity.
         licence: what holds for the motions; goes into `asset.copyright` beside the character's own licence.
         extras: more facts for `asset.extras`, JSON values.
 
     Raises:
-        ValueError: no motions, different skeletons, or values that are not finite.
+        ValueError: no motions, different skeletons, unknown names, or values that are not finite.
     """
-    clips = [motions] if isinstance(motions, Motion) else list(motions)
     path = Path(path)
-    _check(clips, path.name)
+    clips = checked_clips(motions, path.name)
     skeleton = clips[0].skeleton
-    body = mannequin(skeleton) if skeleton.names == SMPL_22_NAMES else _octahedra(skeleton)
+    body = character(skeleton)
     writer = Writer()
     document: dict[str, Any] = {
         "asset": _asset(clips, licence, extras or {}),
         "scene": 0,
         "scenes": [{"name": "Scene", "nodes": [skeleton.num_joints, 0]}],
-        "nodes": _nodes(body),
+        "nodes": _nodes(body, joint_names(skeleton, names)),
         "meshes": [{"name": "Mannequin", "primitives": [_primitive(body, writer)]}],
         "materials": [
             {
@@ -100,22 +98,7 @@ def load(path: str | os.PathLike[str], *, clip: int = 0, fps: float | None = Non
     return Scene(reader, path.name).motion(clip, fps=fps)
 
 
-def _check(clips: Sequence[Motion], file: str) -> None:
-    if not clips:
-        raise ValueError(f"{file}: no motions to write")
-    first = clips[0].skeleton
-    for clip in clips:
-        same = clip.skeleton.names == first.names and clip.skeleton.parents == first.parents
-        if not same or not torch.allclose(clip.skeleton.offsets, first.offsets, atol=1e-6):
-            raise ValueError(
-                f"{file}: the motions are on different skeletons; write one file for each skeleton, or retarget them"
-            )
-        if not (clip.rotations.isfinite().all() and clip.root.isfinite().all()):
-            raise ValueError(f"{file}: the motion has values that are not finite; nothing written")
-
-
 def _asset(clips: Sequence[Motion], licence: str, extras: Mapping[str, Any]) -> dict[str, Any]:
-    copyright_line = f"{_CHARACTER_LICENCE} Motion: {licence}" if licence else _CHARACTER_LICENCE
     facts = {
         "prompts": [clip.name for clip in clips],
         "fps": clips[0].fps,
@@ -125,21 +108,20 @@ def _asset(clips: Sequence[Motion], licence: str, extras: Mapping[str, Any]) -> 
     return {
         "version": "2.0",
         "generator": f"MotionMill {__version__}",
-        "copyright": copyright_line,
+        "copyright": copyright_line(licence),
         "extras": facts | dict(extras),
     }
 
 
-def _nodes(body: Body) -> list[dict[str, Any]]:
+def _nodes(body: Body, names: Sequence[str]) -> list[dict[str, Any]]:
     """A node for every joint in the rest pose, then the one that holds the mesh."""
     skeleton = body.skeleton
     places = skeleton.offsets.double().clone()
     places[0] = body.rest_joints[0]
     nodes: list[dict[str, Any]] = []
-    for joint, name in enumerate(skeleton.names):
+    for joint, name in enumerate(names):
         node: dict[str, Any] = {"name": name, "translation": places[joint].tolist()}
-        children = [child for child, parent in enumerate(skeleton.parents) if parent == joint]
-        if children:
+        if children := skeleton.children(joint):
             node["children"] = children
         nodes.append(node)
     return [*nodes, {"name": "Mannequin", "mesh": 0, "skin": 0}]
@@ -189,7 +171,7 @@ def _animations(clips: Sequence[Motion], writer: Writer) -> list[dict[str, Any]]
     tracked = np.any(
         [np.abs(each - still).max(axis=(0, 2)) > _CONSTANT for each in rotations], axis=0
     )
-    names = _different([clip.name or "motion" for clip in clips])
+    names = clip_names(clips)
     animations = []
     for clip, quaternions, name in zip(clips, rotations, names, strict=True):
         times = (np.arange(len(clip)) / clip.fps).astype(np.float32)
@@ -227,63 +209,3 @@ def _continuous_quaternions(clip: Motion) -> NDArray[np.float64]:
     start = quaternions[:1, :, 3] < 0
     flips = np.concatenate((start, turned)).cumsum(axis=0) % 2
     return quaternions * (1 - 2 * flips)[..., None]
-
-
-def _different(names: Sequence[str]) -> list[str]:
-    """The names, with a number behind those that occurred before."""
-    result: list[str] = []
-    for name in names:
-        candidate, count = name, 1
-        while candidate in result:
-            count += 1
-            candidate = f"{name} ({count})"
-        result.append(candidate)
-    return result
-
-
-def _octahedra(skeleton: Skeleton) -> Body:
-    """A stick figure for any skeleton: an octahedron along each bone, moved by the joint where the bone begins."""
-    rest = skeleton.rest_joints.double().numpy()
-    rest = rest + np.array([0.0, skeleton.standing_root_height, 0.0])
-    bones = [
-        (parent, rest[parent], rest[child])
-        for child, parent in enumerate(skeleton.parents)
-        if parent >= 0 and np.linalg.norm(rest[child] - rest[parent]) > 1e-6
-    ]
-    if not bones:
-        bones = [(0, rest[0], rest[0] + np.array([0.0, 0.1, 0.0]))]
-    corners, moved = [], []
-    for joint, start, end in bones:
-        corners.append(_octahedron(start, end))
-        moved += [joint] * corners[-1].shape[0]
-    vertices = torch.from_numpy(np.concatenate(corners)).float()
-    triangles = torch.arange(len(vertices)).view(-1, 3)
-    a, b, c = vertices[triangles].unbind(1)
-    normals = torch.nn.functional.normalize(torch.linalg.cross(b - a, c - a), dim=-1)
-    indices = torch.zeros(len(vertices), 4, dtype=torch.int64)
-    indices[:, 0] = torch.tensor(moved)
-    weights = torch.zeros(len(vertices), 4)
-    weights[:, 0] = 1.0
-    return Body(
-        skeleton=skeleton,
-        vertices=vertices,
-        normals=normals.repeat_interleave(3, dim=0),
-        triangles=triangles,
-        joint_indices=indices,
-        joint_weights=weights,
-        tone=torch.ones(len(vertices)),
-    )
-
-
-def _octahedron(start: NDArray[np.float64], end: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(24, 3) corners of the eight triangles of a thin octahedron between two points."""
-    along = end - start
-    aside = np.cross(along, np.eye(3)[np.abs(along).argmin()])
-    aside *= 0.1 * np.linalg.norm(along) / np.linalg.norm(aside)
-    across = np.cross(along / np.linalg.norm(along), aside)
-    ring = [start + 0.2 * along + side for side in (aside, across, -aside, -across)]
-    faces = []
-    for index in range(4):
-        one, other = ring[index], ring[(index + 1) % 4]
-        faces += [[other, one, start], [one, other, end]]
-    return np.asarray(faces).reshape(-1, 3)

@@ -5,12 +5,18 @@ Shapes: T frames, J joints. Metres, radians. The world of AMASS is Z up: our (x,
 Keys for readers of AMASS (Mahmood et al., "AMASS: Archive of Motion Capture as Surface Shapes", 2019), SMPL-22 only:
 
 =======================================  ==============================================================================
-`poses` (T, 156)                         axis-angle of the pelvis in the world, of 21 body joints and of 30 hand joints
-                                         (zero), radians: the SMPL+H layout; the first 66 are those of SMPL-X too
 `trans` (T, 3)                           the pelvis joint, metres. Body models place the pelvis at `trans` plus its
                                          position in their own rest pose (SMPL: about -0.24 m in y, 0.03 m in z), which
                                          is not known here: their bodies appear shifted by that constant
+`poses` (T, 156) of SMPL+H               axis-angle of the pelvis in the world, of 21 body joints and of 30 hand joints
+                                         (zero), radians
+`poses` (T, 165) of SMPL-X               the same with jaw and eyes (zero) between body and hands
 `betas` (16,), `gender`                  zeros, "neutral"
+`dmpls` (T, 8) of SMPL+H                 zeros
+`root_orient`, `pose_body`, `pose_jaw`,  the columns of `poses` by their parts: 3, 63, 3, 6 and 90
+`pose_eye`, `pose_hand` of SMPL-X
+`surface_model_type`, `num_betas`,       "smplx", 16, seconds
+`mocap_time_length` of SMPL-X
 `mocap_framerate`, `mocap_frame_rate`    frames per second, as SMPL+H and as SMPL-X files call it
 =======================================  ==============================================================================
 
@@ -42,17 +48,26 @@ from motionmill.motion.skeleton import SMPL_22_NAMES, Skeleton, adult_skeleton
 _FORMAT = 1
 _BODY = 66  # columns of `poses` for the pelvis and 21 body joints
 _SMPL_H = 156
+_SMPL_X_PARTS = {"root_orient": 3, "pose_body": 63, "pose_jaw": 3, "pose_eye": 6, "pose_hand": 90}
+BODIES = ("smplh", "smplx")
 _MAX_BYTES = 1 << 30
 _TO_Z_UP = ((1.0, 0.0, 0.0), (0.0, 0.0, -1.0), (0.0, 1.0, 0.0))  # x, y, z -> x, -z, y
 
 
-def save(motion: Motion, path: str | os.PathLike[str]) -> None:
+def save(motion: Motion, path: str | os.PathLike[str], *, body: str = "smplh") -> None:
     """Writes a Motion as an archive that AMASS readers and `load` understand; other skeletons than SMPL-22 only `load`.
 
+    Args:
+        motion: on any skeleton.
+        path: the file; it appears whole or not at all.
+        body: whose keys AMASS readers find, smplh or smplx. They are Z up, as AMASS is; our own keys are Y up.
+
     Raises:
-        ValueError: values that are not finite.
+        ValueError: unknown body, or values that are not finite.
     """
     path = Path(path)
+    if body not in BODIES:
+        raise ValueError(f"body {body!r}; expected one of {', '.join(BODIES)}")
     rotations, root = motion.rotations.cpu(), motion.root.cpu()
     if not (rotations.isfinite().all() and root.isfinite().all()):
         raise ValueError(f"{path.name}: the motion has values that are not finite; nothing written")
@@ -70,7 +85,7 @@ def save(motion: Motion, path: str | os.PathLike[str]) -> None:
         "name": np.array(motion.name),
     }
     if skeleton.names == SMPL_22_NAMES:
-        arrays |= _amass(rotations.double(), root.double(), motion.fps)
+        arrays |= _amass(rotations.double(), root.double(), motion.fps, body)
     temporary = path.with_name(f".{path.name}.part")
     with temporary.open("wb") as file:
         np.savez_compressed(file, **arrays)
@@ -97,19 +112,30 @@ def load(path: str | os.PathLike[str], *, fps: float | None = None) -> Motion:
     return _from_amass(arrays, path, fps)
 
 
-def _amass(rotations: Tensor, root: Tensor, fps: float) -> dict[str, Any]:
+def _amass(rotations: Tensor, root: Tensor, fps: float, body: str) -> dict[str, Any]:
     turn = rotations.new_tensor(_TO_Z_UP)
     turned = rotations.clone()
     turned[:, 0] = turn @ rotations[:, 0]
-    poses = np.zeros((len(root), _SMPL_H), np.float64)
+    frames = len(root)
+    columns = _SMPL_H if body == "smplh" else sum(_SMPL_X_PARTS.values())
+    poses = np.zeros((frames, columns), np.float64)
     poses[:, :_BODY] = matrix_to_axis_angle(turned).flatten(1).numpy()
-    return {
+    arrays = {
         "poses": poses,
         "trans": (root @ turn.T).numpy(),
         "betas": np.zeros(16),
         "gender": np.array("neutral"),
         "mocap_framerate": np.array(float(fps)),
         "mocap_frame_rate": np.array(float(fps)),
+    }
+    if body == "smplh":
+        return arrays | {"dmpls": np.zeros((frames, 8))}
+    ends = np.cumsum(list(_SMPL_X_PARTS.values()))[:-1]
+    return arrays | {
+        **dict(zip(_SMPL_X_PARTS, np.split(poses, ends, axis=1), strict=True)),
+        "surface_model_type": np.array("smplx"),
+        "num_betas": np.array(16),
+        "mocap_time_length": np.array(frames / fps),
     }
 
 

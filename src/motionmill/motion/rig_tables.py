@@ -76,6 +76,16 @@ NAMINGS = (
     Naming("uiprmd", SIDES, _MIXAMO, ("spine", "chest"), has=("chest",), lacks=("leftshoulder",)),
     Naming("mixamo", SIDES, _MIXAMO, ("spine", "chest", "spine1", "spine2", "spine3")),
     Naming(
+        "unity",
+        SIDES,
+        {
+            "pelvis": ("hips",), "neck": ("neck",), "head": ("head",), "collar": ("?shoulder",),
+            "shoulder": ("?upperarm",), "elbow": ("?lowerarm",), "wrist": ("?hand",), "hip": ("?upperleg",),
+            "knee": ("?lowerleg",), "ankle": ("?foot",), "foot": ("?toes",),
+        },
+        ("spine", "chest", "upperchest"),
+    ),
+    Naming(
         "asf",
         ("l", "r"),
         {

@@ -5,6 +5,8 @@ Shapes: `...` any leading axes; matrices (..., 3, 3) act on column vectors; angl
 
 from __future__ import annotations
 
+import math
+
 import roma
 import torch
 import torch.nn.functional as F
@@ -82,18 +84,39 @@ def matrix_from_euler(order: str, angles: Tensor) -> Tensor:
 
 
 def matrix_to_euler(order: str, matrix: Tensor) -> Tensor:
-    """(..., 3, 3) -> (..., 3) intrinsic Euler angles in radians, for three different axes such as "ZYX"."""
-    i, j, k = ("XYZ".index(axis) for axis in order)
-    sign = 1.0 if (j - i) % 3 == 1 else -1.0
-    middle = torch.asin((sign * matrix[..., i, k]).clamp(-1.0, 1.0))
-    first = torch.atan2(-sign * matrix[..., j, k], matrix[..., k, k])
-    last = torch.atan2(-sign * matrix[..., i, j], matrix[..., i, i])
-    locked = (
-        matrix[..., i, k].abs() > 1.0 - 1e-12
-    )  # gimbal lock: only the sum or difference is defined
-    first = torch.where(locked, torch.atan2(sign * matrix[..., k, j], matrix[..., j, j]), first)
-    last = torch.where(locked, torch.zeros_like(last), last)
-    return torch.stack((first, middle, last), dim=-1)
+    """(..., 3, 3) -> (..., 3) intrinsic Euler angles in radians, for three different axes such as "ZYX".
+
+    Exact everywhere, gimbal lock included: the last two angles are what is left of the matrix without the first turn.
+    """
+    first, _ = _first_angle(order, matrix)
+    return _angles_after(order, matrix, first)
+
+
+def euler_curves(order: str, matrix: Tensor) -> Tensor:
+    """(T, ..., 3, 3) rotations over time -> (T, ..., 3) intrinsic Euler angles without jumps from frame to frame.
+
+    Of the two triples that mean a rotation, the one nearer to the frame before is taken, and whole turns are added to
+    stay near; in gimbal lock, where only the sum or difference of two angles is defined, the first stands still.
+
+    Args:
+        order: three different axes in the order in which they are applied to the moving frame, for example "ZXY".
+        matrix: (T, ..., 3, 3).
+    """
+    first, free = _first_angle(order, matrix)
+    frame = torch.arange(len(matrix), device=matrix.device).reshape(-1, *[1] * (first.ndim - 1))
+    last_defined = torch.where(free, 0, frame).cummax(dim=0).values
+    angles = _angles_after(order, matrix, first.gather(0, last_defined))
+    other = torch.stack(
+        (angles[..., 0] + math.pi, math.pi - angles[..., 1], angles[..., 2] + math.pi), dim=-1
+    )
+    # The two triples of a frame are as far from each other's successors as from their own, whichever was taken before.
+    stay = _wrapped(angles[1:] - angles[:-1]).abs().sum(-1)
+    change = _wrapped(other[1:] - angles[:-1]).abs().sum(-1)
+    changed = torch.zeros_like(first, dtype=torch.int64)
+    changed[1:] = (change < stay).long().cumsum(dim=0) % 2
+    chosen = torch.where((changed == 1).unsqueeze(-1), other, angles)
+    steps = _wrapped(chosen[1:] - chosen[:-1])
+    return torch.cat((chosen[:1], chosen[:1] + steps.cumsum(dim=0)))
 
 
 def slerp(start: Tensor, end: Tensor, weight: Tensor) -> Tensor:
@@ -120,6 +143,35 @@ def rotation_between(start: Tensor, end: Tensor) -> Tensor:
     )
     angle = torch.atan2(torch.linalg.cross(start, end).norm(dim=-1), cosine)
     return roma.rotvec_to_rotmat(F.normalize(axis, dim=-1) * angle.unsqueeze(-1))
+
+
+def _axes(order: str) -> tuple[int, int, int, float]:
+    """Indices of the three axes, and 1 where they follow each other as X, Y, Z do, else -1."""
+    i, j, k = ("XYZ".index(axis) for axis in order)
+    return i, j, k, 1.0 if (j - i) % 3 == 1 else -1.0
+
+
+def _first_angle(order: str, matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """The first of the Euler angles (...), and where it may be any (...): in gimbal lock, within rounding."""
+    _, j, k, sign = _axes(order)
+    across, along = -sign * matrix[..., j, k], matrix[..., k, k]
+    return torch.atan2(across, along), torch.hypot(across, along) < 1e-6
+
+
+def _angles_after(order: str, matrix: Tensor, first: Tensor) -> Tensor:
+    """(..., 3) the Euler angles whose first is given."""
+    i, j, k, sign = _axes(order)
+    cos, sin = torch.cos(first).unsqueeze(-1), sign * torch.sin(first).unsqueeze(-1)
+    row_j = cos * matrix[..., j, :] + sin * matrix[..., k, :]
+    row_k = cos * matrix[..., k, :] - sin * matrix[..., j, :]
+    middle = torch.atan2(sign * matrix[..., i, k], row_k[..., k])
+    last = torch.atan2(sign * row_j[..., i], row_j[..., j])
+    return torch.stack((first, middle, last), dim=-1)
+
+
+def _wrapped(angle: Tensor) -> Tensor:
+    """The same angle in [-pi, pi)."""
+    return torch.remainder(angle + math.pi, 2 * math.pi) - math.pi
 
 
 def _axis_matrix(axis: str, angle: Tensor) -> Tensor:

@@ -82,6 +82,19 @@ class Skeleton:
             raise ValueError(f"no joint {name!r} in the skeleton; it has {', '.join(self.names)}")
         return self.names.index(name)
 
+    def children(self, joint: int) -> list[int]:
+        """Indices of the joints that hang on a joint."""
+        return [child for child, parent in enumerate(self.parents) if parent == joint]
+
+    def depth_first(self) -> list[int]:
+        """All joints from the root down, each followed by everything below it: the order of files that nest them."""
+        order: list[int] = []
+        waiting = [0]
+        while waiting:
+            order.append(waiting.pop())
+            waiting += reversed(self.children(order[-1]))
+        return order
+
     @functools.cached_property
     def rest_joints(self) -> Tensor:
         """(J, 3) joint positions in the rest pose with the root at the origin, metres."""

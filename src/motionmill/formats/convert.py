@@ -1,0 +1,271 @@
+"""Many motion files -> files of other formats, on all cores; what fails is told, what is there already is kept."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from motionmill.formats.files import READERS, load, save, suffix_of
+from motionmill.formats.options import WriteOptions
+
+if TYPE_CHECKING:
+    from motionmill.motion.motion import Motion
+
+_FILES_A_WORKER = 16  # a process takes seconds to start; it pays for so many files
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is done to every file.
+
+    Attributes:
+        source_format: suffix whose format the sources have; None where their names say it.
+        formats: suffixes of the formats to write.
+        fps: frames per second of the results; None keeps the source's.
+        keep_skeleton: whether to write on the file's own skeleton instead of carrying the motion over to ours.
+        overwrite: whether to write files that are there already and newer than their source.
+        options: of the formats.
+    """
+
+    source_format: str | None = None
+    formats: tuple[str, ...] = ()
+    fps: float | None = None
+    keep_skeleton: bool = False
+    overwrite: bool = False
+    options: WriteOptions = field(default_factory=WriteOptions)
+
+    def read(self, source: Path) -> Motion:
+        """A motion file as it is to be written: on our skeleton and at the frame rate that was asked for.
+
+        Raises:
+            ValueError: not readable, or a rig that cannot be carried over; the message says what is missing.
+        """
+        from motionmill.motion.retarget import retarget
+        from motionmill.motion.skeleton import SMPL_22_NAMES
+
+        motion = load(source, format=self.source_format)
+        if not self.keep_skeleton and motion.skeleton.names != SMPL_22_NAMES:
+            motion = retarget(motion)
+        return motion if self.fps is None else motion.resample(self.fps)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A source and the files to be made of it, one for each format."""
+
+    source: Path
+    outputs: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a job.
+
+    Attributes:
+        source: the file.
+        written: how many files were written.
+        kept: how many were there already.
+        error: why there is nothing; "" where all went well.
+    """
+
+    source: Path
+    written: int = 0
+    kept: int = 0
+    error: str = ""
+
+
+def find_sources(
+    patterns: Sequence[str],
+    *,
+    format: str | None = None,
+    output: Path | None = None,
+    formats: Sequence[str] = (),
+) -> list[tuple[Path, Path]]:
+    """Files, folders and globs -> (file, its place under what was named) in the order given, each file once.
+
+    Args:
+        patterns: a folder stands for all readable files in it, at any depth, hidden ones left out.
+        format: of the sources; where it is a suffix, it says which files of a folder to take.
+        output: the folder to be written to; what it has of earlier runs is no source.
+        formats: suffixes of the formats to write there.
+
+    Raises:
+        FileNotFoundError: a name that does not exist, or a pattern or a folder without files.
+    """
+    only = suffix_of(Path(), format or "")
+    wanted = (only,) if only in READERS else tuple(READERS)
+    made = [suffix_of(Path(), format) for format in formats]
+    found: dict[Path, Path] = {}
+    for pattern in patterns:
+        path = Path(pattern)
+        if path.is_dir():
+            below = [
+                file for file in _files_below(path, wanted) if not _made(file, path, output, made)
+            ]
+            files = [(file, file.relative_to(path)) for file in below]
+        elif path.exists():
+            files = [(path, Path(path.name))]
+        else:
+            files = _fitting(path)
+        if not files:
+            raise FileNotFoundError(_nothing_at(path, wanted))
+        for file, place in files:
+            found.setdefault(file, place)
+    return list(found.items())
+
+
+def plan(sources: Sequence[tuple[Path, Path]], folder: Path, formats: Sequence[str]) -> list[Job]:
+    """What to write where: `sub/walk.bvh` becomes `FOLDER/sub/walk.glb`, or `walk.bvh.glb` beside a `walk.npz`.
+
+    Raises:
+        ValueError: two sources would become the same file.
+    """
+    suffixes = [suffix_of(Path(), format) for format in formats]
+    stems = Counter(place.with_suffix("") for _, place in sources)
+    jobs = []
+    taken: dict[Path, Path] = {}
+    for source, place in sources:
+        alone = stems[place.with_suffix("")] == 1
+        stem = place.with_suffix("").name if alone else place.name
+        target = folder / place.parent / stem
+        if (other := taken.setdefault(target, source)) != source:
+            raise ValueError(
+                f"{other} and {source} would both become {target}; name the folder above them"
+            )
+        outputs = tuple(target.with_name(target.name + suffix) for suffix in suffixes)
+        jobs.append(Job(source, outputs))
+    return jobs
+
+
+def run(
+    jobs: Sequence[Job], settings: Settings, *, workers: int | None = None
+) -> Iterator[Outcome]:
+    """Does the jobs and tells of each as it is done, in any order.
+
+    Args:
+        jobs: as `plan` gives them.
+        settings: the same for all.
+        workers: processes; by default one for each core, where there are files enough for them.
+    """
+    waiting = {job for job in jobs if _missing(job, settings)}
+    for job in jobs:
+        if job not in waiting:
+            yield Outcome(job.source, kept=len(job.outputs))
+    jobs = [job for job in jobs if job in waiting]
+    if workers is None:
+        workers = min(os.cpu_count() or 1, len(jobs) // _FILES_A_WORKER)
+    if workers <= 1:
+        for job in jobs:
+            yield convert(job, settings)
+        return
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # more threads only get in each other's way
+    try:
+        for outcome, job in _in_pool(jobs, settings, workers):
+            waiting.discard(job)
+            yield outcome
+    except BrokenProcessPool:
+        # A file that kills its process takes the pool with it: whatever is left gets a process each.
+        for job in (job for job in jobs if job in waiting):
+            try:
+                yield from (outcome for outcome, _ in _in_pool([job], settings, 1))
+            except BrokenProcessPool:
+                yield Outcome(job.source, error="its process was killed; too large for the memory?")
+
+
+def convert(job: Job, settings: Settings) -> Outcome:
+    """One source into its outputs. Whatever goes wrong with it is in the outcome; only a missing package is raised."""
+    written, missing = 0, _missing(job, settings)
+    try:
+        if missing:
+            motion = settings.read(job.source)
+        for path in missing:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            save(motion, path, **settings.options.of(path.suffix))
+            written += 1
+    except ImportError:
+        raise
+    except (
+        Exception
+    ) as error:  # one bad file of many is a row of the report, whatever is wrong with it
+        expected = isinstance(error, ValueError | OSError)
+        reason = str(error) if expected else f"{type(error).__name__}: {error}"
+        return Outcome(job.source, written=written, error=" ".join(reason.split()))
+    return Outcome(job.source, written=written, kept=len(job.outputs) - written)
+
+
+def _in_pool(
+    jobs: Sequence[Job], settings: Settings, workers: int
+) -> Iterator[tuple[Outcome, Job]]:
+    with ProcessPoolExecutor(
+        workers, mp_context=get_context("spawn"), initializer=_start_worker
+    ) as pool:
+        futures = {pool.submit(convert, job, settings): job for job in jobs}
+        try:
+            for future in as_completed(futures):
+                yield future.result(), futures[future]
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _start_worker() -> None:
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def _files_below(folder: Path, suffixes: Sequence[str]) -> list[Path]:
+    return sorted(
+        file
+        for file in folder.rglob("*")
+        if file.suffix.lower() in suffixes
+        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
+        and _is_source(file)
+    )
+
+
+def _fitting(pattern: Path) -> list[tuple[Path, Path]]:
+    """The files that fit a pattern, each with its place under the part of the pattern that has no wildcards."""
+    above = Path(*itertools.takewhile(lambda part: not _is_magic(part), pattern.parts))
+    files = Path(pattern.anchor).glob(str(pattern.relative_to(pattern.anchor)))
+    return [(file, file.relative_to(above)) for file in sorted(files) if _is_source(file)]
+
+
+def _is_source(file: Path) -> bool:
+    """Whether it is a file, and none of MuJoCo's trajectories, which hold no skeleton."""
+    return file.is_file() and not file.name.endswith(".qpos.npz")
+
+
+def _is_magic(text: str) -> bool:
+    return any(letter in text for letter in "*?[")
+
+
+def _made(file: Path, folder: Path, output: Path | None, formats: Sequence[str]) -> bool:
+    """Whether a file of a folder of sources was written by an earlier run into the output folder."""
+    if output is None or output.resolve() not in file.resolve().parents:
+        return False
+    in_place = output.resolve() in (folder.resolve(), *folder.resolve().parents)
+    return not in_place or file.suffix.lower() in formats
+
+
+def _nothing_at(path: Path, suffixes: Sequence[str]) -> str:
+    if path.is_dir():
+        return f"{path}: no motion files in this folder; expected {', '.join(suffixes)}"
+    if _is_magic(str(path)):
+        return f"{path}: no file fits this pattern"
+    return f"{path} does not exist; expected a file with motion, a folder of them or a pattern"
+
+
+def _missing(job: Job, settings: Settings) -> list[Path]:
+    """The outputs of a job that are not there, or older than its source; all of them if they are to be overwritten."""
+    if settings.overwrite:
+        return list(job.outputs)
+    changed = job.source.stat().st_mtime_ns
+    return [path for path in job.outputs if not path.is_file() or path.stat().st_mtime_ns < changed]

@@ -1,0 +1,87 @@
+"""`motionmill convert`: one into several, several into one, folders, what it prints and how it ends."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from motionmill.cli import main
+from motionmill.formats import glb
+from motionmill.formats.files import load, save
+from tests.formats.test_files import nod
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working folder, with a.bvh and b.npz."""
+    monkeypatch.chdir(tmp_path)
+    save(nod(), tmp_path / "a.bvh")
+    save(nod(9), tmp_path / "b.npz")
+    return tmp_path
+
+
+def test_one_into_several(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["convert", "a.bvh", "-o", "x.glb", "-o", "x.npz", "-o", "x.fbx", "--fps", "60"]
+    assert main([*words, "--body", "smplx", "--names", "unity"]) == 0
+    assert (here / "x.fbx").read_bytes()[:18] == b"Kaydara FBX Binary"
+    assert load(here / "x.npz").fps == 60
+    assert glb.load(here / "x.glb").skeleton.names[0] == "Hips"
+    shown = capsys.readouterr().out
+    assert "x.glb, x.npz, x.fbx: 0.2 s, 11 frames at 60 fps" in shown
+    assert "Z up" in shown
+
+
+def test_several_into_one(here: Path) -> None:
+    assert main(["convert", "a.bvh", "b.npz", "-o", "both.glb"]) == 0
+    assert [len(glb.load(here / "both.glb", clip=clip)) for clip in (0, 1)] == [6, 9]
+
+
+def test_formats_that_names_do_not_say(here: Path) -> None:
+    assert main(["convert", "a.bvh", "-o", "c.data", "--to", "npz"]) == 0
+    assert main(["convert", "c.data", "--from", "npz", "-o", "d.bvh", "--order", "XYZ"]) == 0
+    assert "Xrotation Yrotation Zrotation" in (here / "d.bvh").read_text()
+
+
+def test_a_folder(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["convert", ".", "-o", "out", "--to", "glb", "--to", "npz"]
+    assert main(words) == 0
+    assert capsys.readouterr().out == "out: 4 files written\n"
+    (here / "broken.bvh").write_text("nothing")
+    with pytest.raises(SystemExit) as stopped:
+        main(words)
+    assert stopped.value.code == 1
+    shown = capsys.readouterr()
+    assert shown.out == (
+        "out: 0 files written, 4 kept that were newer than their source, 1 of 3 sources failed\n"
+    )
+    assert shown.err.startswith("broken.bvh: broken.bvh, line 1: expected HIERARCHY")
+    assert sorted(path.name for path in (here / "out").iterdir()) == [
+        "a.glb", "a.npz", "b.glb", "b.npz",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        (["-o", "x.glb"], "name the motion files to convert"),
+        (["a.bvh"], "with -o where to write"),
+        (["a.bvh", "b.npz", "-o", "x.bvh"], "only .glb and .fbx files hold several motions"),
+        (["a.bvh", "-o", "x.bvh", "--joints", "hinge"], "--joints is for .xml files"),
+        (["a.bvh", "-o", "x.glb", "--overwrite"], "are for a folder to write into"),
+        (["a.bvh", "-o", "x.a", "-o", "x.b", "--to", "glb", "--to", "npz"], "--to more than once"),
+        (["a.bvh", "-o", "out", "--to", "xyz"], "cannot write xyz; known are .bvh"),
+        (["a.bvh", "-o", "no/x.glb"], "create it first"),
+        (["*.xyz", "-o", "out", "--to", "glb"], "no file fits this pattern"),
+        (["a.bvh", "-o", "x.bvh", "--scale", "-1"], "expected file units in a metre"),
+    ],
+)
+def test_bad_input_is_one_line(
+    here: Path, words: list[str], shown: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted(here.iterdir())
+    assert main(["convert", *words]) == 2
+    error = capsys.readouterr().err
+    assert shown in error
+    assert error.count("\n") == 1
+    assert sorted(here.iterdir()) == before
