@@ -1,8 +1,8 @@
 """Acclaim skeleton (.asf) and motion (.amc) -> Motion on that skeleton: CMU's motion capture in its original form.
 
-Shapes: T frames, J bones. A joint stands where its bone begins and has its name; the root has the name "root". Rotations
-are about fixed axes in the listed order: a bone with axes C turns by C M C^-1, and all axes are the world's in the rest
-pose. Lengths are in units of 1 / `length` inches (CMU: 1 / 0.45 x 2.54 / 100 metres).
+Shapes: T frames, J bones. A joint stands where its bone begins and has its name; the root has the name "root".
+Rotations are about fixed axes in the listed order: a bone with axes C turns by C M C^-1, and all axes are the world's
+in the rest pose. Lengths are in units of 1 / `length` inches (CMU: 1 / 0.45 x 2.54 / 100 metres).
 
 Source: J. Lander, "Working with Motion Capture File Formats", Game Developer, January 1998; mocap.cs.cmu.edu.
 """
@@ -68,8 +68,8 @@ def load(
     Args:
         path: the .amc file.
         fps: frames per second, which the file does not say; 120 by default, as CMU's are.
-        skeleton: the .asf file; by default the one beside it that has the subject's number ("02.asf" for "02_01.amc"), the
-            same name, or is the only one there.
+        skeleton: the .asf file; by default the one beside it that has the same name, or the subject's number
+            ("02.asf" for "02_01.amc"), or is the only one there.
 
     Raises:
         FileNotFoundError: no such file, or no .asf for it.
@@ -247,7 +247,9 @@ def _read_frames(
 def _check_frame(rows: dict[str, list[list[float]]], frames: int, where: str) -> None:
     missing = [name for name, values in rows.items() if len(values) != frames]
     if missing:
-        raise ValueError(f"{where}: frame {frames} ends without values of {', '.join(missing)[:80]}")
+        raise ValueError(
+            f"{where}: frame {frames} ends without values of {', '.join(missing)[:80]}"
+        )
 
 
 def _turns(bone: _Bone, values: NDArray[np.float64], degrees: bool) -> Tensor:
@@ -304,6 +306,8 @@ def _floats(words: Sequence[str], count: int, where: str) -> list[float]:
         values = [float(word) for word in words]
     except ValueError:
         values = []
-    if len(values) != count or not all(math.isfinite(value) and abs(value) < 1e9 for value in values):
+    if len(values) != count or not all(
+        math.isfinite(value) and abs(value) < 1e9 for value in values
+    ):
         raise ValueError(f"{where}: expected {count} numbers, got {' '.join(words)[:60]!r}")
     return values

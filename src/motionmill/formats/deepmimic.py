@@ -1,10 +1,11 @@
 """DeepMimic motion files (JSON, named .txt or .json) -> Motion on DeepMimic's humanoid, which faces +X.
 
-Shapes: T frames. A frame is 44 numbers: seconds until the next, position of the root (3), then rotations of root, chest,
-neck and, for the right and then the left side, hip, knee, ankle, shoulder, elbow: quaternions w x y z, for knee and elbow
-an angle about Z. Metres, radians, Y up.
+Shapes: T frames. A frame is 44 numbers: seconds until the next, position of the root (3), then rotations of root,
+chest, neck and, for the right and then the left side, hip, knee, ankle, shoulder, elbow: quaternions w x y z, for knee
+and elbow an angle about Z. Metres, radians, Y up.
 
-Source: X. B. Peng et al., "DeepMimic: Example-Guided Deep Reinforcement Learning of Physics-Based Character Skills", 2018.
+Source: X. B. Peng et al., "DeepMimic: Example-Guided Deep Reinforcement Learning of Physics-Based Character Skills",
+2018.
 """
 
 from __future__ import annotations
@@ -99,7 +100,9 @@ def _frames(path: Path) -> tuple[NDArray[np.float64], bool]:
         whole = isinstance(row, list) and len(row) == _COLUMNS
         if not whole or not all(type(value) in (int, float) for value in row):
             count = f"{len(row)} values" if isinstance(row, list) else type(row).__name__
-            raise ValueError(f"{path.name}, frame {number}: expected {_COLUMNS} numbers, got {count}")
+            raise ValueError(
+                f"{path.name}, frame {number}: expected {_COLUMNS} numbers, got {count}"
+            )
     try:
         frames = np.array(rows, dtype=np.float64)
     except OverflowError:
@@ -133,6 +136,7 @@ def _rate(seconds: NDArray[np.float64], file: str) -> float:
     if not 1e-4 < middle < 100 or durations.min() < 0:
         raise ValueError(f"{file}: frames of {middle:g} seconds; expected 0.0001 to 100")
     if float(np.abs(durations - middle).max()) > 0.05 * middle:
-        logger.warning("%s: its frames last %g to %g seconds; %g is taken for all", file, durations.min(), durations.max(), middle)  # fmt: skip
+        span = f"{durations.min():g} to {durations.max():g}"
+        logger.warning("%s: its frames last %s seconds; %g is taken for all", file, span, middle)
     whole = round(1 / middle)
     return float(whole) if whole and abs(1 / whole - middle) < 1e-5 else 1 / middle

@@ -1,7 +1,7 @@
 """HumanML3D's 263 numbers a frame <-> joint positions and Motion.
 
-Shapes: T frames, J = 22 SMPL joints. Per frame, at 20 fps, with velocities to the frame after it (a clip of T + 1 frames
-gives T rows); "facing" is a yaw that hips and shoulders give, smoothed over time, 0 in the first frame:
+Shapes: T frames, J = 22 SMPL joints. Per frame, at 20 fps, with velocities to the frame after it (a clip of T + 1
+frames gives T rows); "facing" is a yaw that hips and shoulders give, smoothed over time, 0 in the first frame:
     0        half the turn about Y to the next frame (arcsine of the quaternion's y), radians
     1:3      root velocity (x, z), metres a frame, in the facing of the next frame
     3        root height, metres; the lowest joint of the clip is at 0
@@ -11,8 +11,9 @@ gives T rows); "facing" is a yaw that hips and shoulders give, smoothed over tim
     259:263  whether left ankle, left foot, right ankle, right foot move less than the square root of 0.002 m
 
 Source: C. Guo et al., "Generating Diverse and Natural 3D Human Motions from Text", 2022, and their data processing.
-Two habits of that processing are kept, because the numbers depend on them: inside the inverse kinematics the across-hips
-vector has the opposite sign of the across-shoulders one, and the arms are chained to the facing, not to the chest.
+Two habits of that processing are kept, because the numbers depend on them: inside the inverse kinematics the
+across-hips vector has the opposite sign of the across-shoulders one, and the arms are chained to the facing, not to the
+chest.
 
 What 263 numbers cannot hold: the twist of bones about themselves (wrists, feet, head), the frame rate of the source,
 the place and facing of the start, and anything over 20 fps. `to_motion` gets rotations by inverse kinematics.
@@ -20,6 +21,7 @@ the place and facing of the start, and anything over 20 fps. `to_motion` gets ro
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Final
 
@@ -42,7 +44,13 @@ LOST: Final = (
 _NUM_JOINTS: Final = 22
 _POSITIONS: Final = slice(4, 67)
 _LEFT_FEET, _RIGHT_FEET = (7, 10), (8, 11)
-_CHAINS = ((0, 2, 5, 8, 11), (0, 1, 4, 7, 10), (0, 3, 6, 9, 12, 15), (9, 14, 17, 19, 21), (9, 13, 16, 18, 20))
+_CHAINS = (
+    (0, 2, 5, 8, 11),
+    (0, 1, 4, 7, 10),
+    (0, 3, 6, 9, 12, 15),
+    (9, 14, 17, 19, 21),
+    (9, 13, 16, 18, 20),
+)
 _REST = (  # direction of the bone that ends in each joint, as HumanML3D has it: arms down
     "  ", "+X", "-X", "+Y", "-Y", "-Y", "+Y", "-Y", "-Y", "+Y", "+Z", "+Z", "+Y", "+X", "-X", "+Z", "-Y", "-Y", "-Y",
     "-Y", "-Y", "-Y",
@@ -66,7 +74,9 @@ def from_motion(motion: Motion) -> Tensor:
 def from_joints(joints: Tensor) -> Tensor:
     """(T, 22, 3) world positions at 20 fps, metres -> (T - 1, 263)."""
     if joints.ndim != 3 or joints.shape[1:] != (_NUM_JOINTS, 3) or len(joints) < 2:
-        raise ValueError(f"joints {tuple(joints.shape)}; expected (T, 22, 3) with two frames or more")
+        raise ValueError(
+            f"joints {tuple(joints.shape)}; expected (T, 22, 3) with two frames or more"
+        )
     joints = _started(joints.double())
     facing = _facing(joints)
     step = torch.diff(joints, dim=0)
@@ -152,7 +162,7 @@ def _rotations(joints: Tensor, facing: Tensor) -> Tensor:
     result[:, 0] = facing
     for chain in _CHAINS:
         above = facing
-        for parent, joint in zip(chain[:-1], chain[1:], strict=True):
+        for parent, joint in itertools.pairwise(chain):
             rest = joints.new_zeros(3)
             rest["XYZ".index(_REST[joint][1])] = 1.0 if _REST[joint][0] == "+" else -1.0
             bone = joints[:, joint] - joints[:, parent]

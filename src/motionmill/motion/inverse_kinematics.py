@@ -1,6 +1,6 @@
 """Positions of the 22 SMPL joints over time -> rotations, on a skeleton with the bones that the positions show.
 
-Shapes: T frames, J = 22 joints. Everything is closed-form and done for all frames at once; no frame depends on a search.
+Shapes: T frames, J = 22 joints. Everything is closed-form and done for all frames at once.
 
 Positions say where bones point, not how they are turned about themselves. Where a joint carries several bones (pelvis,
 chest) its rotation is the best fit to all of them. Else a bone is swung the shortest way from its parent, and turned
@@ -107,9 +107,7 @@ def on_adult(motion: Motion) -> Motion:
     return replace(motion, root=motion.root * scale, skeleton=adult_skeleton())
 
 
-def _rigid(
-    rest: Tensor, bones: Tensor, joint: int, children: list[int]
-) -> tuple[Tensor, Tensor]:
+def _rigid(rest: Tensor, bones: Tensor, joint: int, children: list[int]) -> tuple[Tensor, Tensor]:
     """World rotations (T, 3, 3) of a joint that carries several bones, and the rest offsets with theirs measured.
 
     The first fit is to the directions of our own skeleton, so that the rest pose keeps its meaning; then the offsets

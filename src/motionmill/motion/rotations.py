@@ -5,6 +5,8 @@ Shapes: `...` any leading axes; matrices (..., 3, 3) act on column vectors; angl
 
 from __future__ import annotations
 
+import functools
+
 import roma
 import torch
 import torch.nn.functional as F
@@ -64,12 +66,17 @@ def matrix_from_euler(order: str, angles: Tensor) -> Tensor:
         order: axes in the order in which they are applied to the moving frame, for example "ZXY" as in BVH.
         angles: one angle for each letter of `order`.
     """
-    result = torch.eye(3, dtype=angles.dtype, device=angles.device).expand(
-        (*angles.shape[:-1], 3, 3)
+    if len(order) != angles.shape[-1]:
+        raise ValueError(f"{angles.shape[-1]} angles for the axes {order!r}; expected one for each")
+    turns = [
+        _axis_matrix(axis, angle) for axis, angle in zip(order, angles.unbind(-1), strict=True)
+    ]
+    identity = torch.eye(3, dtype=angles.dtype, device=angles.device)
+    return (
+        functools.reduce(torch.matmul, turns, identity)
+        if turns
+        else identity.expand((*angles.shape[:-1], 3, 3))
     )
-    for axis, angle in zip(order, angles.unbind(-1), strict=True):
-        result = result @ _axis_matrix(axis, angle)
-    return result
 
 
 def matrix_to_euler(order: str, matrix: Tensor) -> Tensor:
@@ -116,6 +123,11 @@ def rotation_between(start: Tensor, end: Tensor) -> Tensor:
 def _axis_matrix(axis: str, angle: Tensor) -> Tensor:
     if axis not in ("X", "Y", "Z"):
         raise ValueError(f"unknown rotation axis {axis!r}; expected X, Y or Z")
-    vector = angle.new_zeros(3)
-    vector["XYZ".index(axis)] = 1.0
-    return roma.rotvec_to_rotmat(vector * angle.unsqueeze(-1))
+    cos, sin = torch.cos(angle), torch.sin(angle)
+    i, j, k = {"X": (0, 1, 2), "Y": (1, 2, 0), "Z": (2, 0, 1)}[axis]
+    matrix = angle.new_zeros((*angle.shape, 3, 3))
+    matrix[..., i, i] = 1.0
+    matrix[..., j, j] = matrix[..., k, k] = cos
+    matrix[..., k, j] = sin
+    matrix[..., j, k] = -sin
+    return matrix
