@@ -24,6 +24,7 @@ Array = NDArray[Any]
 MAX_BYTES = 512 << 20  # of one array, or of all that is unpacked from one archive
 _BOMB_BYTES = 32 << 20  # from here on an archive that packs more than _BOMB_RATIO to one is refused
 _BOMB_RATIO = 200
+_OBJECTS = "holds Python objects, which only pickle could read; expected an array of numbers"
 _HEADER_ERRORS = (ValueError, TypeError, SyntaxError, KeyError, RecursionError, MemoryError,
                   OverflowError, UnicodeDecodeError, struct.error, tokenize.TokenError)  # fmt: skip
 
@@ -39,10 +40,17 @@ def read_npy(path: Path) -> Array:
         raise ValueError(f"{path.name}: {size} bytes; at most {MAX_BYTES} are read")
     array = _array(path.read_bytes(), path.name)
     if array is None:
-        raise ValueError(
-            f"{path.name}: holds Python objects, which only pickle could read; expected an array of numbers"
-        )
+        raise ValueError(f"{path.name}: {_OBJECTS}")
     return array
+
+
+def npy_shape(path: Path) -> tuple[int, ...]:
+    """The shape of the array of a .npy file, without reading it. Raises ValueError as `read_npy` does."""
+    with path.open("rb") as file:
+        shape, _, dtype, _ = _header(file.read(1 << 17), path.name)
+    if dtype.hasobject:
+        raise ValueError(f"{path.name}: {_OBJECTS}")
+    return shape
 
 
 def read_npz(path: Path, keys: Collection[str] | None = None) -> dict[str, Array]:
@@ -117,6 +125,20 @@ def scalar(array: Array, what: str) -> float:
 
 def _array(content: bytes, where: str) -> Array | None:
     """Bytes of a .npy file -> the array (read-only, on these bytes); None for Python objects."""
+    shape, fortran, dtype, start = _header(content, where)
+    if dtype.hasobject:
+        return None
+    size = math.prod(shape) * dtype.itemsize
+    if min(shape, default=0) < 0 or size != len(content) - start or dtype.itemsize == 0:
+        raise ValueError(
+            f"{where}: {len(content) - start} bytes for an array {shape} of {dtype}; the file is damaged"
+        )
+    array: Array = np.frombuffer(content, dtype, offset=start)
+    return array.reshape(shape, order="F" if fortran else "C")
+
+
+def _header(content: bytes, where: str) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
+    """Shape, whether in Fortran's order, type, and where the values begin."""
     data = BytesIO(content)
     read: Any = np.lib.format
     try:
@@ -128,12 +150,4 @@ def _array(content: bytes, where: str) -> Array | None:
     except _HEADER_ERRORS as error:
         reason = " ".join(str(error).split())[:120]
         raise ValueError(f"{where}: not a NumPy array, or damaged ({reason})") from None
-    if dtype.hasobject:
-        return None
-    start, size = data.tell(), math.prod(shape) * dtype.itemsize
-    if min(shape, default=0) < 0 or size != len(content) - start or dtype.itemsize == 0:
-        raise ValueError(
-            f"{where}: {len(content) - start} bytes for an array {shape} of {dtype}; the file is damaged"
-        )
-    array: Array = np.frombuffer(content, dtype, offset=start)
-    return array.reshape(shape, order="F" if fortran else "C")
+    return shape, fortran, dtype, data.tell()

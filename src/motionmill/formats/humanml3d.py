@@ -1,8 +1,8 @@
 """HumanML3D's 263 numbers (.npy) and folders <-> Motion.
 
-Shapes: T frames. A folder has `new_joint_vecs/ID.npy` (T, 263), `new_joints/ID.npy` (T, 22, 3) metres, `texts/ID.txt` with
-lines `caption#word/TAG word/TAG#from#to` (seconds; 0 and 0: the whole clip), `Mean.npy`, `Std.npy` and `train.txt`,
-`val.txt`, `test.txt`, `all.txt`. What the numbers mean and what they cannot hold: `motion.humanml3d`.
+Shapes: T frames. A folder has `new_joint_vecs/ID.npy` (T, 263), `new_joints/ID.npy` (T, 22, 3) metres, `texts/ID.txt`
+with lines `caption#word/TAG word/TAG#from#to` (seconds; 0 and 0: the whole clip), `Mean.npy`, `Std.npy` and
+`train.txt`, `val.txt`, `test.txt`, `all.txt`. What the numbers mean and what they cannot hold: `motion.humanml3d`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Arrays of joint positions (.npy, T x J x 3) -> Motion, by inverse kinematics.
 
-Shapes: T frames, J joints, of which the first 22 are SMPL's in SMPL's order: SMPL (24), SMPL-H (52), SMPL-X (55 and more).
+Shapes: T frames, J joints, of which the first 22 are SMPL's in SMPL's order: SMPL (24), SMPL-H (52), SMPL-X (55 and
+more).
 Unit and up axis are told from the body: legs of an adult, and the side on which the shoulders are of the ankles.
 """
 
@@ -20,6 +21,7 @@ from motionmill.formats import arrays
 from motionmill.motion.inverse_kinematics import solve
 from motionmill.motion.motion import Motion
 from motionmill.motion.physics import floor
+from motionmill.motion.rotations import up_axis, y_up
 from motionmill.motion.skeleton import SMPL_22_NAMES
 
 logger = logging.getLogger(__name__)
@@ -38,11 +40,6 @@ COUNTS = (
 _UNITS = (1.0, 100.0, 1000.0, 1 / 0.0254)  # metres, cm, mm, inch: units in a metre
 _LEGS = (0.5, 1.1)  # thigh plus shin, metres
 _FPS = 30.0
-_UP = {  # axis that points up -> rotation of the world that makes it +Y
-    "Y": ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)),
-    "-Y": ((1.0, 0.0, 0.0), (0.0, -1.0, 0.0), (0.0, 0.0, -1.0)),
-    "Z": ((1.0, 0.0, 0.0), (0.0, 0.0, 1.0), (0.0, -1.0, 0.0)),
-}
 
 
 def is_positions(shape: tuple[int, ...]) -> bool:
@@ -107,8 +104,7 @@ def _upright(positions: Tensor, file: str) -> Tensor:
         )
     body = positions[:, [16, 17]].mean(dim=1) - positions[:, [7, 8]].mean(dim=1)
     up = F.normalize(body, dim=-1).mean(dim=0)
-    scores = {"Y": float(up[1]), "-Y": -float(up[1]), "Z": float(up[2])}
-    axis = max(scores, key=lambda name: scores[name])
+    axis = up_axis(up)
     if units != 1 or axis != "Y":
         logger.info(
             "%s: %s is up and 1/%g m the unit in the file; Y and metres in the result",
@@ -116,4 +112,4 @@ def _upright(positions: Tensor, file: str) -> Tensor:
             axis,
             units,
         )
-    return positions / units @ torch.tensor(_UP[axis], dtype=torch.float64).T
+    return positions / units @ y_up(axis).T

@@ -26,7 +26,7 @@ from torch import Tensor
 from motionmill.formats import arrays, pickles
 from motionmill.motion.motion import Motion
 from motionmill.motion.physics import floor
-from motionmill.motion.rotations import matrix_from_axis_angle
+from motionmill.motion.rotations import matrix_from_axis_angle, up_axis, y_up
 from motionmill.motion.skeleton import SMPL_22_NAMES
 
 logger = logging.getLogger(__name__)
@@ -42,11 +42,6 @@ _MAX_DEPTH = 4
 _MAX_FRAMES = 500_000
 _MAX_NUMBERS = 100_000_000
 _FPS = 30.0
-_UP = {  # axis that points up in the file -> rotation of the world that makes it +Y
-    "Y": ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)),
-    "-Y": ((1.0, 0.0, 0.0), (0.0, -1.0, 0.0), (0.0, 0.0, -1.0)),
-    "Z": ((1.0, 0.0, 0.0), (0.0, 0.0, 1.0), (0.0, -1.0, 0.0)),
-}
 
 
 def load(path: str | os.PathLike[str], *, fps: float | None = None) -> Motion:
@@ -246,17 +241,14 @@ def _upright(motion: Motion, place: tuple[str, ...], where: str) -> Motion:
     """The motion in a Y-up world: by the name of the parameters, else by where the body's up points on average."""
     words = " ".join(place).lower()
     body_up = motion.rotations[:, 0, :, 1].mean(dim=0)
-    scores = {"Y": float(body_up[1]), "-Y": -float(body_up[1]), "Z": float(body_up[2])}
     if "cam" in words:
         axis = "-Y"
     elif "global" in words or "world" in words:
         axis = "Y"
     else:
-        axis = max(scores, key=lambda name: scores[name])
+        axis = up_axis(body_up)
     logger.info("%s: %s is up in the file; Y is up in the result", where, axis)
-    return motion.transformed(
-        torch.tensor(_UP[axis], dtype=torch.float64), torch.zeros(3, dtype=torch.float64)
-    )
+    return motion.transformed(y_up(axis), torch.zeros(3, dtype=torch.float64))
 
 
 def _first(values: Mapping[Any, Any], keys: tuple[str, ...]) -> tuple[str, Any] | None:

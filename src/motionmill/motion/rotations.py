@@ -39,6 +39,22 @@ def heading(matrix: Tensor) -> Tensor:
     return torch.atan2(matrix[..., 0, 2], matrix[..., 2, 2])
 
 
+def up_axis(up: Tensor) -> str:
+    """The axis of a world, of those that files have as up, that a direction (3,) is closest to: "Y", "-Y" or "Z"."""
+    scores = {"Y": float(up[1]), "-Y": -float(up[1]), "Z": float(up[2])}
+    return max(scores, key=lambda name: scores[name])
+
+
+def y_up(axis: str) -> Tensor:
+    """(3, 3) float64 rotation of a world in which `axis` ("Y", "-Y", "Z") is up to one in which Y is; X stays."""
+    rows = {
+        "Y": ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)),
+        "-Y": ((1.0, 0.0, 0.0), (0.0, -1.0, 0.0), (0.0, 0.0, -1.0)),
+        "Z": ((1.0, 0.0, 0.0), (0.0, 0.0, 1.0), (0.0, -1.0, 0.0)),
+    }
+    return torch.tensor(rows[axis], dtype=torch.float64)
+
+
 def matrix_to_quaternion(matrix: Tensor) -> Tensor:
     """(..., 3, 3) -> (..., 4) unit quaternions, xyzw."""
     return roma.rotmat_to_unitquat(matrix)
