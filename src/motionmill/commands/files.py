@@ -1,4 +1,4 @@
-"""`motionmill convert` and `inspect`: motion files -> other files, or words."""
+"""`motionmill convert`: motion files -> other files."""
 
 from __future__ import annotations
 
@@ -35,15 +35,3 @@ def convert(
     print(
         f"{', '.join(map(str, output))}: {motion.seconds:.1f} s, {len(motion)} frames at {motion.fps:g} fps"
     )
-
-
-def inspect(source: tyro.conf.Positional[Path], /) -> None:
-    """What is in a motion file: skeleton, length, path, feet.
-
-    Args:
-        source: .bvh .npz .glb .npy
-    """
-    from motionmill.formats.files import load
-    from motionmill.motion.report import report
-
-    print(report(load(source)))
