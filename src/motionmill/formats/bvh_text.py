@@ -75,7 +75,7 @@ class _Builder:
             self.channels[self.open[-1]] = _channels(rest.split(), where)
         else:
             raise ValueError(
-                f"{where}: {statement!r} does not belong here; expected one tree of ROOT and JOINTs, each with braces, "
+                f"{where}: {statement[:60]!r} does not belong here; expected one tree of ROOT and JOINTs, each with braces, "
                 "OFFSET and CHANNELS"
             )
 
@@ -135,7 +135,7 @@ def _channels(words: Sequence[str], where: str) -> tuple[str, ...]:
     known = all(channel in _CHANNELS for channel in chosen) and len(set(chosen)) == len(chosen)
     if not words or words[0] != str(len(chosen)) or not known:
         raise ValueError(
-            f"{where}: expected a number and as many of {', '.join(_CHANNELS)}, got {' '.join(words)!r}"
+            f"{where}: expected a number and as many of {', '.join(_CHANNELS)}, got {' '.join(words)[:80]!r}"
         )
     return chosen
 

@@ -161,7 +161,8 @@ def _from_amass(arrays: Mapping[str, NDArray[Any]], path: Path, given_fps: float
     rotations = matrix_from_axis_angle(poses.unflatten(1, (-1, 3)))
     rotations = torch.cat((turn @ rotations[:, :1], rotations[:, 1:]), dim=1)
     root = torch.from_numpy(trans) @ turn.T
-    gender = f" ({arrays['gender']})" if arrays.get("gender", np.array(0)).size == 1 else ""
+    said = arrays.get("gender")
+    gender = f" ({str(said)[:20]})" if said is not None and said.size == 1 else ""
     logger.info(
         "%s: AMASS%s, Z is up in the file, Y is up in the result; betas and hands are not used, the bones are ours",
         path.name,

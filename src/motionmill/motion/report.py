@@ -1,4 +1,4 @@
-"""A motion -> a few lines that say what it is: skeleton, length, person, path, floor, feet, and which joints are whose."""
+"""A motion -> a few lines that say what it is: skeleton, person, length, path, floor, feet, which joints are whose."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _path(motion: Motion) -> list[tuple[str, str]]:
 
 
 def _floor(motion: Motion) -> float:
-    """Height of the floor: under the soles for SMPL-22, else the lowest joint's in the lowest twentieth of the frames."""
+    """Height of the floor: under the soles for SMPL-22, else of the lowest joint in the lowest twentieth of frames."""
     if motion.skeleton.names == SMPL_22_NAMES:
         return physics.floor(motion)
     return float(torch.quantile(motion.joints()[..., 1].amin(dim=1), 0.05))
