@@ -52,6 +52,8 @@ def load(path: Path, *, format: str | None = None, fps: float | None = None) -> 
     if format is not None and format not in FORMATS:
         raise ValueError(f"no format {format!r}; known are {', '.join(FORMATS)}")
     suffix = path.suffix.lower()
+    if path.is_dir():
+        raise FileNotFoundError(_missing(path))
     if format is None and suffix not in _ONLY and suffix not in _BY_CONTENT:
         raise ValueError(f"{path.name}: cannot read {_words(path)}; known are {', '.join(READERS)}")
     if not path.is_file():

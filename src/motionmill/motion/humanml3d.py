@@ -2,7 +2,7 @@
 
 Shapes: T frames, J = 22 SMPL joints. Per frame, at 20 fps, with velocities to the frame after it (a clip of T + 1
 frames gives T rows); "facing" is a yaw that hips and shoulders give, smoothed over time, 0 in the first frame:
-    0        half the turn about Y to the next frame (arcsine of the quaternion's y), radians
+    0        half the turn about Y that undoes the one to the next frame (negative: to the left), radians
     1:3      root velocity (x, z), metres a frame, in the facing of the next frame
     3        root height, metres; the lowest joint of the clip is at 0
     4:67     positions of joints 1 to 21 without facing and root x, z
