@@ -118,6 +118,7 @@ def run(readers: list[str], count: int, seed: int) -> dict[str, Any]:
                     called.clear()
                 if wrong:
                     findings[reader].append(f"{reader} {index}: {wrong}")
+                    print(findings[reader][-1], file=sys.stderr, flush=True)
     return {
         "findings": findings,
         "slowest_seconds": {reader: round(value, 2) for reader, value in slowest.items()},

@@ -75,8 +75,8 @@ class _Builder:
             self.channels[self.open[-1]] = _channels(rest.split(), where)
         else:
             raise ValueError(
-                f"{where}: {statement[:60]!r} does not belong here; expected one tree of ROOT and JOINTs, each with braces, "
-                "OFFSET and CHANNELS"
+                f"{where}: {statement[:60]!r} does not belong here; expected one tree of ROOT and JOINTs, each with "
+                "braces, OFFSET and CHANNELS"
             )
 
     def _begin(self, name: str, parent: int | None, where: str) -> None:
