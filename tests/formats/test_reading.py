@@ -200,10 +200,12 @@ def test_radians_lengths_and_axes(tmp_path: Path) -> None:
     down = torch.tensor([0.34, -0.94, 0.0], dtype=torch.float64)
     torch.testing.assert_close(plain.skeleton.offsets[2], 7.6 * unit * down)
     torch.testing.assert_close(plain.root[0], unit * torch.tensor([1.0, 16, -30]).double())
-    bend = plain.rotations[0, 2] @ torch.tensor(
-        [math.cos(math.radians(20)), math.sin(math.radians(20)), 0.0], dtype=torch.float64
-    )  # the shin turns about X of its own axes, which are turned by 20 degrees about Z
-    torch.testing.assert_close(bend[:2].norm(), torch.tensor(1.0, dtype=torch.float64))
+    axis = torch.tensor([math.cos(math.radians(20)), math.sin(math.radians(20)), 0.0]).double()
+    shin = plain.rotations[
+        0, 2
+    ]  # it turns about X of its own axes, which are turned by 20 degrees about Z
+    torch.testing.assert_close(shin @ axis, axis)
+    assert float(shin.trace()) == pytest.approx(1 + 2 * math.cos(math.radians(20)))
     rows = []
     for line in AMC.splitlines():
         name, *values = line.split()
@@ -220,10 +222,10 @@ def test_radians_lengths_and_axes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("ltibia 20", "ltibia 20 1", "1_1.amc, line 6: expected 1 numbers, got '20 1'"),
-        ("ltibia 20\n", "", "line 6: frame 1 ends without values of ltibia"),
-        ("ltibia 20\n", "ltibia 20\nltibia 20\n", "line 7: 'ltibia 20' does not belong here"),
-        ("ltibia 20", "tail 20", "line 6: 'tail 20' does not belong here"),
+        ("ltibia 20", "ltibia 20 1", "1_1.amc, line 7: expected 1 numbers, got '20 1'"),
+        ("ltibia 20\n", "", "line 7: frame 1 ends without values of ltibia"),
+        ("ltibia 20\n", "ltibia 20\nltibia 20\n", "line 8: 'ltibia 20' does not belong here"),
+        ("ltibia 20", "tail 20", "line 7: 'tail 20' does not belong here"),
         ("    lfemur ltibia\n", "    ltibia lfemur\n    lfemur ltibia\n", "two parents"),
         ("    root lfemur\n", "    ltibia lfemur\n", "do not hang on the root: lfemur, ltibia"),
         ("axis 0 0 20 XYZ", "axis 0 0 20 XXZ", "axis order 'XXZ'"),

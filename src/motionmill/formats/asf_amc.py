@@ -24,6 +24,7 @@ from torch import Tensor
 
 from motionmill.formats.bvh import guess_scale
 from motionmill.motion.motion import Motion
+from motionmill.motion.rigs import leg_length, recognise
 from motionmill.motion.rotations import matrix_from_euler
 from motionmill.motion.skeleton import Skeleton
 
@@ -96,12 +97,26 @@ def load(
     root = (start + _moves(order[0], values["root"])) * unit
     rest = Skeleton(tuple(names), parents, torch.stack(offsets) * unit)
     motion = Motion(rotations, root, fps or _FPS, rest, path.stem)
-    factor = guess_scale(rest)
-    if factor != 1.0:  # the length unit is not what it should be
-        logger.info("%s: its bones are those of an adult in 1/%g of a metre", path.name, factor)
-        rest = replace(rest, offsets=rest.offsets / factor)
-        motion = replace(motion, root=root / factor, skeleton=rest)
-    return motion
+    return _in_metres(motion)
+
+
+def _in_metres(motion: Motion) -> Motion:
+    """The motion, of a person's size where the length unit of the file makes a giant or a dwarf of it."""
+    try:
+        leg = leg_length(recognise(motion.skeleton), motion.skeleton)
+    except ValueError:
+        return motion
+    if 0.4 < leg < 1.2:
+        return motion
+    units = guess_scale(motion.skeleton)
+    logger.info(
+        "%s: its legs are %.3g m long; %g of these metres are taken for one",
+        motion.name,
+        leg,
+        units,
+    )
+    skeleton = replace(motion.skeleton, offsets=motion.skeleton.offsets / units)
+    return replace(motion, root=motion.root / units, skeleton=skeleton)
 
 
 def _skeleton_of(path: Path) -> Path:
