@@ -3,7 +3,8 @@
     python benchmarks/bench_readers.py [--frames 10000] [--runs 3] [-o RESULT.json]
 
 A BVH file of 31 joints at 120 fps, read by us and, in turns, by the naive way (a float and a rotation matrix at a
-time, on a tenth of the frames), and every other kind that we can write a file of. Medians; CPU seconds and those of the clock.
+time, on a tenth of the frames), and every other kind that we can write a file of. Medians; CPU seconds and those of the
+clock.
 """
 
 from __future__ import annotations

@@ -68,8 +68,12 @@ def test_each_block_means_what_it_says() -> None:
     torch.testing.assert_close(row[4:67].view(21, 3), rest[1:], atol=1e-3, rtol=0)
     velocity = row[193:259].view(22, 3)
     assert float(velocity[0, 2]) == pytest.approx(0.05, abs=1e-3)
-    thigh = row[67:193].view(21, 2, 3)[3]  # knee: the bone points down, as in HumanML3D's rest pose
-    torch.testing.assert_close(thigh, torch.eye(3, dtype=torch.float64)[:2], atol=1e-2, rtol=0)
+    columns = features[0, 67:193].view(21, 2, 3)
+    hip, knee = (
+        torch.stack((*columns[joint - 1], torch.linalg.cross(*columns[joint - 1])), dim=1)
+        for joint in (1, 4)
+    )  # in the first frame nothing is turned: the thigh points down, as in HumanML3D's rest pose
+    torch.testing.assert_close(hip @ knee, torch.eye(3, dtype=torch.float64), atol=1e-6, rtol=0)
     assert features[:, 259:].unique().tolist() == [0.0]
 
 
