@@ -210,11 +210,13 @@ def test_a_broadcast_rate_stays(tmp_path: Path) -> None:
 def test_original_files_have_adult_legs_in_metres(shared: Path) -> None:
     files = sorted((shared / "data" / "originals").glob("*/*.bvh"))
     assert len(files) > 50
-    for path in files[::4]:
+    for number, path in enumerate(files):
         motion = bvh.load(path)
         assert len(motion) > 1
-        assert 0.75 < leg_length(recognise(motion.skeleton), motion.skeleton) < 0.95, path.name
         assert torch.isfinite(motion.joints()).all()
+        if number % 4 == 0:
+            leg = leg_length(recognise(motion.skeleton), motion.skeleton)
+            assert 0.75 < leg < 0.95, path.name
 
 
 def test_our_own_export_comes_back_the_same(shared: Path, tmp_path: Path) -> None:
