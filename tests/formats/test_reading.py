@@ -290,6 +290,7 @@ def test_content_and_format_decide(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes((tmp_path / "a.bvh").read_bytes())
     assert len(load(tmp_path / "a.bvh.txt")) == len(motion)
     assert len(load(tmp_path / "a.motion", format="bvh")) == len(motion)
+    assert len(load(tmp_path / "a.motion", format=".txt")) == len(motion)
     with pytest.raises(ValueError, match=r"cannot read '\.motion' files; known are \.bvh"):
         load(tmp_path / "a.motion")
     with pytest.raises(ValueError, match="no format 'fbx'; known are bvh, glb, npz"):

@@ -36,7 +36,7 @@ def load(
 
     Args:
         path: of a kind in `READERS`; where a suffix stands for several kinds, what is in the file decides.
-        format: a name in `FORMATS`, which overrides the suffix.
+        format: a name in `FORMATS`, or a suffix, which overrides the file's.
         fps: frames per second of files that do not say (AMASS without a rate, AMC, joint positions, SMPL parameters),
             and for GLB files to sample at.
 

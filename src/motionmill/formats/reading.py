@@ -49,9 +49,11 @@ _MAX_METRES = 1e6
 
 def load(path: Path, *, format: str | None = None, fps: float | None = None) -> Motion:
     """Reads a motion; see `files.load`."""
-    if format is not None and format not in FORMATS:
-        raise ValueError(f"no format {format!r}; known are {', '.join(FORMATS)}")
     suffix = path.suffix.lower()
+    if format is not None and format not in FORMATS:  # a suffix in the place of the file's own
+        suffix, format = f".{format.lower().removeprefix('.')}", None
+        if suffix not in _ONLY and suffix not in _BY_CONTENT:
+            raise ValueError(f"no format {suffix[1:]!r}; known are {', '.join(FORMATS)}")
     if path.is_dir():
         raise FileNotFoundError(_missing(path))
     if format is None and suffix not in _ONLY and suffix not in _BY_CONTENT:
