@@ -80,9 +80,11 @@ def read_npz(path: Path, keys: Collection[str] | None = None) -> dict[str, Array
                     arrays[name] = array
             return arrays
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, struct.error) as error:
-        raise ValueError(f"{path.name}: not a NumPy archive, or damaged ({error})") from None
+        raise ValueError(
+            f"{path.name}: not a NumPy archive, or damaged ({_short(error)})"
+        ) from None
     except (OSError, NotImplementedError, MemoryError, OverflowError) as error:
-        raise ValueError(f"{path.name}: damaged archive ({error or 'too large'})") from None
+        raise ValueError(f"{path.name}: damaged archive ({_short(error)})") from None
 
 
 def npz_keys(path: Path) -> list[str]:
@@ -91,7 +93,9 @@ def npz_keys(path: Path) -> list[str]:
         with zipfile.ZipFile(path) as archive:
             return [name.removesuffix(".npy") for name in archive.namelist()]
     except (zipfile.BadZipFile, struct.error, NotImplementedError, OverflowError) as error:
-        raise ValueError(f"{path.name}: not a NumPy archive, or damaged ({error})") from None
+        raise ValueError(
+            f"{path.name}: not a NumPy archive, or damaged ({_short(error)})"
+        ) from None
 
 
 def check_unpacked(path: Path, members: list[zipfile.ZipInfo]) -> None:
@@ -148,6 +152,10 @@ def _header(content: bytes, where: str) -> tuple[tuple[int, ...], bool, np.dtype
             header = read.read_array_header_1_0 if old else read.read_array_header_2_0
             shape, fortran, dtype = header(data)
     except _HEADER_ERRORS as error:
-        reason = " ".join(str(error).split())[:120]
-        raise ValueError(f"{where}: not a NumPy array, or damaged ({reason})") from None
+        raise ValueError(f"{where}: not a NumPy array, or damaged ({_short(error)})") from None
     return shape, fortran, dtype, data.tell()
+
+
+def _short(error: BaseException) -> str:
+    """What an error says, in one line that is not too long."""
+    return " ".join(str(error).split())[:120] or type(error).__name__

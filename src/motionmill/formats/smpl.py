@@ -107,7 +107,7 @@ def _read_tensors(path: Path) -> Any:
             arrays.check_unpacked(path, archive.infolist())
     except (zipfile.BadZipFile, NotImplementedError, OverflowError) as error:
         raise ValueError(
-            f"{path.name}: not a file of torch.save (1.6 or newer), or damaged ({error})"
+            f"{path.name}: not a file of torch.save (1.6 or newer), or damaged ({str(error)[:120]})"
         ) from None
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
