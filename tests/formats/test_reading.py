@@ -313,6 +313,9 @@ def test_archives_of_ours_must_hold_rotations(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", **arrays | {"rotations": arrays["rotations"] * 1.1})
     with pytest.raises(ValueError, match="no rotations"):
         load(tmp_path / "a.npz")
+    np.savez(tmp_path / "a.npz", **arrays | {"root": np.array(1.0)})
+    with pytest.raises(ValueError, match=r"a\.npz: motion: rotations .* and root \(\) do not fit"):
+        load(tmp_path / "a.npz")
     np.savez(tmp_path / "a.npz", **arrays | {"parents": np.full(22, -1)})
     with pytest.raises(ValueError, match="expected one root"):
         load(tmp_path / "a.npz")
