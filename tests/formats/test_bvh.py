@@ -133,6 +133,10 @@ def test_reads_channels_in_any_order(tmp_path: Path) -> None:
             text.replace("MOTION", "\nMOTION\n").replace("0.033333\n", "0.033333\n\n") + "\n\n"
         ),
         lambda text: "\ufeff" + text,
+        lambda text: "# made by hand\n" + text.replace("ROOT Hips", "ROOT Hips  # the root"),
+        lambda text: text.replace("MOTION", "// two frames\nMOTION").replace(
+            "0 90 0 0\n", "0 90 0 0 # end\n"
+        ),
     ],
 )
 def test_odd_layouts_read_the_same(tmp_path: Path, change) -> None:  # type: ignore[no-untyped-def]
@@ -166,6 +170,12 @@ def test_position_channels_replace_the_offset_and_a_carrying_root_is_composed(
         ),
         ("1 5 0 90", "1 5 zero 90", "walk.bvh, line 20: expected 9 numbers, got"),
         ("1 5 0 90", "1 5 nan 90", "walk.bvh, line 20: expected 9 numbers, got"),
+        ("1 5 0 90", "1 5,5 0 90", "line 20: '5,5': a comma in a number; BVH has decimal points"),
+        ("OFFSET 1 0 0", "OFFSET 1,0 0 0", "line 8: '1,0': a comma in a number"),
+        ("Time: 0.033333", "Time: 0,033333", "line 17: '0,033333': a comma in a number"),
+        ("Time: 0.033333", "Time: -0.033333", "line 17: -0.033333 seconds a frame"),
+        ("OFFSET 1 0 0", "OFFSET 1e300 0 0", "line 8: OFFSET 1e300 0 0; expected less than"),
+        ("1 5 0 90", "1e300 5 0 90", "a channel reaches 1e\\+300"),
         ("Frames: 2", "Frames: 3", "walk.bvh, line 17: expected 3 frames .* got 2 lines"),
         ("Frame Time: 0.033333", "Frame Time: 0", "walk.bvh, line 17: 0 seconds a frame"),
         ("Frame Time: 0.033333\n", "", "walk.bvh, line 17: expected 'Frames: ' and 'Frame Time: '"),
@@ -221,10 +231,13 @@ def test_a_broadcast_rate_stays(tmp_path: Path) -> None:
 def test_original_files_have_adult_legs_in_metres(shared: Path) -> None:
     files = sorted((shared / "data" / "originals").glob("*/*.bvh"))
     assert len(files) > 50
-    for path in files[::4]:
+    for number, path in enumerate(files):
         motion = bvh.load(path)
-        assert 0.75 < leg_length(recognise(motion.skeleton), motion.skeleton) < 0.95, path.name
+        assert len(motion) > 1
         assert torch.isfinite(motion.joints()).all()
+        if number % 4 == 0:
+            leg = leg_length(recognise(motion.skeleton), motion.skeleton)
+            assert 0.75 < leg < 0.95, path.name
 
 
 def test_our_own_export_comes_back_the_same(shared: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from motionmill.formats import npz
+from motionmill.formats import arrays, npz
 from motionmill.motion.motion import Motion
 from motionmill.motion.rotations import matrix_from_axis_angle
 from motionmill.motion.skeleton import Skeleton, adult_skeleton
@@ -183,7 +183,7 @@ def test_false_sizes_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         archive.writestr("poses.npy", header.getvalue() + b"\0" * 64)
     with pytest.raises(ValueError, match=r"liar.npz: poses.npy: 64 bytes for an array"):
         npz.load(path)
-    monkeypatch.setattr(npz, "_MAX_BYTES", 1 << 20)
+    monkeypatch.setattr(arrays, "MAX_BYTES", 1 << 20)
     np.savez_compressed(path, poses=np.zeros(1 << 18))
     assert path.stat().st_size < 1 << 14
     with pytest.raises(ValueError, match="at most"):

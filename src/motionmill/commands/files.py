@@ -1,4 +1,4 @@
-"""`motionmill convert` and `inspect`: motion files -> other files, or words."""
+"""`motionmill convert`: motion files -> other files."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ def convert(
         sources: motion files; with --to also folders and patterns.
         output: files to write, or with --to the folder to write into.
         to: format of the files to write, by its suffix; may be given several times.
-        source_format: format of the sources, where their suffix does not say it; in folders, which files to take.
+        source_format: bvh, glb, npz, smpl, motionmillion, humanml3d, joints, amc, deepmimic or a suffix, where the
+            files do not say it themselves; in folders, which files to take.
         fps: frames per second of the result; as in the source by default.
         keep_skeleton: stay on the skeleton of the file instead of ours.
         overwrite: with --to, write again what is there already.
@@ -125,15 +126,3 @@ def _convert_files(sources: Sequence[Path], outputs: Sequence[Path], settings: S
     for path, suffix in zip(outputs, suffixes, strict=True):
         if suffix in REMARKS:
             print(f"{path}: {REMARKS[suffix]}")
-
-
-def inspect(source: tyro.conf.Positional[Path], /) -> None:
-    """What is in a motion file: skeleton, length, path, feet.
-
-    Args:
-        source: .bvh .npz .glb .npy
-    """
-    from motionmill.formats.files import load
-    from motionmill.motion.report import report
-
-    print(report(load(source)))

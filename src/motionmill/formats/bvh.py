@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from motionmill.formats.channels import Hierarchy, motion_from_channels
+from motionmill.formats import bvh_text
+from motionmill.formats.channels import motion_from_channels
 from motionmill.formats.joint_names import joint_names
 from motionmill.motion import rigs
 from motionmill.motion.motion import Motion
@@ -25,7 +24,6 @@ from motionmill.motion.retarget import upright
 from motionmill.motion.rotations import euler_curves
 from motionmill.motion.skeleton import Skeleton
 
-_CHANNELS = ("Xposition", "Yposition", "Zposition", "Xrotation", "Yrotation", "Zrotation")
 _ORDERS = ("XYZ", "XZY", "YXZ", "YZX", "ZXY", "ZYX")
 _UNITS = (
     1.0,
@@ -35,8 +33,7 @@ _UNITS = (
     1000.0,
 )  # m, CMU (cgspeed), inch, cm, mm: units in a metre
 _ADULT_LEG = (0.55, 1.05)  # thigh plus shin, metres
-_MAX_JOINTS = 1_000
-_MAX_BYTES = 2 << 30
+_MAX_BYTES = 1 << 30
 
 
 def load(path: str | os.PathLike[str], *, scale: float | None = None) -> Motion:
@@ -57,9 +54,8 @@ def load(path: str | os.PathLike[str], *, scale: float | None = None) -> Motion:
         raise ValueError(
             f"scale {scale}: expected the file's units in a metre, for example 100 for cm"
         )
-    lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
-    hierarchy, first = _parse_hierarchy(lines, path.name)
-    values, fps = _parse_motion(lines, first, hierarchy.num_channels, path.name)
+    text = path.read_text(encoding="utf-8-sig", errors="replace")
+    hierarchy, values, fps = bvh_text.parse(text, path.name)
     motion = motion_from_channels(hierarchy, values, fps=fps, scale=scale or 1.0, name=path.stem)
     if scale is None:
         units = guess_scale(motion.skeleton)
@@ -137,161 +133,6 @@ def guess_scale(skeleton: Skeleton) -> float:
         if _ADULT_LEG[0] < leg / units < _ADULT_LEG[1]:
             return units
     return leg / 0.8 if leg > 0 else 1.0
-
-
-@dataclass
-class _Builder:
-    """Collects the statements of a HIERARCHY."""
-
-    names: list[str] = field(default_factory=list)
-    parents: list[int] = field(default_factory=list)
-    offsets: list[list[float]] = field(default_factory=list)
-    channels: list[tuple[str, ...]] = field(default_factory=list)
-    open: list[int] = field(
-        default_factory=list
-    )  # open braces: a joint's index, -1 for an End Site
-    pending: int | None = None  # what the next brace opens
-
-    def take(self, statement: str, where: str) -> None:
-        """Adds one statement. Raises ValueError at what does not belong there."""
-        word, _, rest = statement.partition(" ")
-        inside = self.open[-1] if self.open else None
-        if statement == "{" and self.pending is not None:
-            self.open.append(self.pending)
-            self.pending = None
-        elif statement == "}" and self.open:
-            self.open.pop()
-        elif word.upper() == "ROOT" and not self.names:
-            self._begin(rest.strip(), None, where)
-        elif word.upper() == "JOINT" and inside not in (None, -1):
-            self._begin(rest.strip(), inside, where)
-        elif word.upper() == "END" and inside not in (None, -1):
-            self.pending = -1
-        elif word.upper() == "OFFSET" and inside is not None:
-            offset = _floats(rest.split(), 3, where)
-            if inside >= 0:
-                self.offsets[inside] = offset
-        elif word.upper() == "CHANNELS" and inside not in (None, -1):
-            self.channels[self.open[-1]] = _channels(rest.split(), where)
-        else:
-            raise ValueError(
-                f"{where}: {statement!r} does not belong here; expected one tree of ROOT and JOINTs, each with braces, "
-                "OFFSET and CHANNELS"
-            )
-
-    def _begin(self, name: str, parent: int | None, where: str) -> None:
-        if not name:
-            raise ValueError(f"{where}: a joint without a name")
-        if len(self.names) >= _MAX_JOINTS:
-            raise ValueError(f"{where}: more than {_MAX_JOINTS} joints")
-        while name in self.names:
-            name += "_"
-        self.pending = len(self.names)
-        self.names.append(name)
-        self.parents.append(-1 if parent is None else parent)
-        self.offsets.append([0.0, 0.0, 0.0])
-        self.channels.append(())
-
-
-def _parse_hierarchy(lines: Sequence[str], file: str) -> tuple[Hierarchy, int]:
-    """Lines of a file -> its hierarchy and the index of the line after the one that says MOTION."""
-    builder = _Builder()
-    statements = _statements(lines)
-    number, statement = next(statements, (1, ""))
-    if statement.upper() != "HIERARCHY":
-        raise ValueError(
-            f"{file}, line {number}: expected HIERARCHY, got {statement[:40]!r}; this is not a BVH file"
-        )
-    for number, statement in statements:
-        where = f"{file}, line {number}"
-        if statement.upper() == "MOTION":
-            if builder.open or not builder.names:
-                raise ValueError(
-                    f"{where}: MOTION, but {len(builder.open)} braces of the hierarchy are open"
-                )
-            offsets = np.array(builder.offsets, dtype=np.float64)
-            names, channels = tuple(builder.names), tuple(builder.channels)
-            return Hierarchy(names, tuple(builder.parents), offsets, channels), number
-        builder.take(statement, where)
-    raise ValueError(f"{file}, line {len(lines)}: the file ends before MOTION")
-
-
-def _statements(lines: Sequence[str]) -> Iterator[tuple[int, str]]:
-    """(line number, statement) with braces as statements of their own and single spaces."""
-    for number, line in enumerate(lines, 1):
-        for piece in re.findall(r"[{}]|[^{}]+", line):
-            if statement := " ".join(piece.split()):
-                yield number, statement
-
-
-def _channels(words: Sequence[str], where: str) -> tuple[str, ...]:
-    """The words after CHANNELS -> channel names."""
-    chosen = tuple(word.capitalize() for word in words[1:])
-    known = all(channel in _CHANNELS for channel in chosen) and len(set(chosen)) == len(chosen)
-    if not words or words[0] != str(len(chosen)) or not known:
-        raise ValueError(
-            f"{where}: expected a number and as many of {', '.join(_CHANNELS)}, got {' '.join(words)!r}"
-        )
-    return chosen
-
-
-def _floats(words: Sequence[str], count: int, where: str) -> list[float]:
-    try:
-        values = [float(word) for word in words]
-    except ValueError:
-        values = []
-    if len(values) != count or not np.isfinite(values).all():
-        raise ValueError(
-            f"{where}: expected {count} numbers, got {' '.join(words)[:60] or 'none'!r}"
-        )
-    return values
-
-
-def _parse_motion(
-    lines: Sequence[str], first: int, num_channels: int, file: str
-) -> tuple[NDArray[np.float64], float]:
-    """The lines after MOTION -> (T, C) values and frames per second."""
-    filled = [
-        (number, line) for number, line in enumerate(lines[first:], first + 1) if line.strip()
-    ]
-    head = " ".join(line for _, line in filled[:2])
-    match = re.fullmatch(
-        r"\s*Frames\s*:\s*(\d+)\s+Frame\s+Time\s*:\s*([0-9.eE+-]+)\s*", head, re.IGNORECASE
-    )
-    where = f"{file}, line {filled[0][0] if filled else len(lines)}"
-    if not match:
-        raise ValueError(
-            f"{where}: expected 'Frames: ' and 'Frame Time: ' with numbers, got {head[:60]!r}"
-        )
-    frames, fps = int(match[1]), _frames_per_second(match[2], where)
-    rows = [(number, line.split()) for number, line in filled[2:]]
-    for number, row in rows:
-        if len(row) != num_channels:
-            raise ValueError(
-                f"{file}, line {number}: expected {num_channels} channel values, got {len(row)}"
-            )
-    if len(rows) != frames or not frames:
-        raise ValueError(
-            f"{where}: expected {frames} frames (at least 1), got {len(rows)} lines of values"
-        )
-    try:
-        values = np.array([row for _, row in rows], dtype=np.float64)
-    except ValueError:
-        values = np.full((1, 1), np.nan)
-    if not np.isfinite(values).all():
-        for number, row in rows:
-            _floats(row, num_channels, f"{file}, line {number}")
-    return values, fps
-
-
-def _frames_per_second(seconds: str, where: str) -> float:
-    """ "0.033333" is meant as 30: a whole rate whose frame time rounds to the printed digits, else the inverse."""
-    (value,) = _floats([seconds], 1, where)
-    if not 1e-4 < value < 100:
-        raise ValueError(f"{where}: {seconds} seconds a frame; expected 0.0001 to 100")
-    whole = round(1 / value)
-    digits = len(seconds.partition(".")[2])
-    return float(whole) if whole and round(1 / whole, digits) == value else 1 / value
 
 
 def _hierarchy_text(skeleton: Skeleton, names: Sequence[str], order: str, scale: float) -> str:

@@ -13,8 +13,9 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from motionmill.formats.files import READERS, load, save, suffix_of
+from motionmill.formats.files import load, save, suffix_of
 from motionmill.formats.options import WriteOptions
+from motionmill.formats.reading import suffixes_of
 
 if TYPE_CHECKING:
     from motionmill.motion.motion import Motion
@@ -27,7 +28,7 @@ class Settings:
     """What is done to every file.
 
     Attributes:
-        source_format: suffix whose format the sources have; None where their names say it.
+        source_format: name or suffix of the format that the sources have; None where they say it themselves.
         formats: suffixes of the formats to write.
         fps: frames per second of the results; None keeps the source's.
         keep_skeleton: whether to write on the file's own skeleton instead of carrying the motion over to ours.
@@ -92,16 +93,17 @@ def find_sources(
     """Files, folders and globs -> (file, its place under what was named) in the order given, each file once.
 
     Args:
-        patterns: a folder stands for all readable files in it, at any depth, hidden ones left out.
-        format: of the sources; where it is a suffix, it says which files of a folder to take.
+        patterns: a folder stands for all motion files in it, at any depth, hidden ones left out.
+        format: of the sources; it says which files of a folder to take (.txt, .json, .pt and .pkl only where it is
+            given).
         output: the folder to be written to; what it has of earlier runs is no source.
         formats: suffixes of the formats to write there.
 
     Raises:
         FileNotFoundError: a name that does not exist, or a pattern or a folder without files.
+        ValueError: unknown format.
     """
-    only = suffix_of(Path(), format or "")
-    wanted = (only,) if only in READERS else tuple(READERS)
+    wanted = suffixes_of(format)
     made = [suffix_of(Path(), format) for format in formats]
     found: dict[Path, Path] = {}
     for pattern in patterns:
@@ -257,7 +259,7 @@ def _made(file: Path, folder: Path, output: Path | None, formats: Sequence[str])
 
 def _nothing_at(path: Path, suffixes: Sequence[str]) -> str:
     if path.is_dir():
-        return f"{path}: no motion files in this folder; expected {', '.join(suffixes)}"
+        return f"{path}: no motion files in this folder; expected {', '.join(suffixes)} (--from takes other kinds)"
     if _is_magic(str(path)):
         return f"{path}: no file fits this pattern"
     return f"{path} does not exist; expected a file with motion, a folder of them or a pattern"

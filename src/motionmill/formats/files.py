@@ -10,16 +10,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from motionmill.extras import require
+from motionmill.formats import reading
+from motionmill.formats.reading import FORMATS, READERS, suffix_of, words_for
+
+__all__ = [
+    "FORMATS",
+    "KNOWN_SUFFIXES",
+    "OPTIONS",
+    "READERS",
+    "REMARKS",
+    "SEVERAL",
+    "WRITERS",
+    "check_writable",
+    "load",
+    "save",
+    "suffix_of",
+    "writer_suffix",
+]
 
 if TYPE_CHECKING:
     from motionmill.motion.motion import Motion
 
-READERS = {
-    ".bvh": "skeleton animation as text (Blender, MotionBuilder, motion capture)",
-    ".glb": "binary glTF (browsers, Blender, Unity, Unreal)",
-    ".npz": "NumPy archive: ours or AMASS",
-    ".npy": "the 272 features, (T, 272)",
-}
 WRITERS = {
     ".bvh": "skeleton animation as text (Blender, MotionBuilder, motion capture)",
     ".glb": "binary glTF (browsers, Blender, Unity, Unreal)",
@@ -65,42 +76,21 @@ OPTIONS = {
 
 
 def load(
-    path: str | os.PathLike[str], *, fps: float | None = None, format: str | None = None
+    path: str | os.PathLike[str], *, format: str | None = None, fps: float | None = None
 ) -> Motion:
     """Reads a motion from a file, on the skeleton that the file has; joints named as SMPL's 22 come in their order.
 
     Args:
-        path: `.bvh`, `.glb`, `.npz` (ours or AMASS) or `.npy` (272 features).
-        fps: frames per second, for GLB files to sample at and for AMASS files that do not say.
-        format: the suffix of the format that is meant ("glb"), where the name does not end in it.
+        path: of a kind in `READERS`; where a suffix stands for several kinds, what is in the file decides.
+        format: a name in `FORMATS`, or a suffix, which overrides the file's.
+        fps: frames per second of files that do not say (AMASS without a rate, AMC, joint positions, SMPL parameters),
+            and for GLB files to sample at.
 
     Raises:
         FileNotFoundError: no such file.
         ValueError: unknown suffix, or a damaged file; the message names the file, what was expected and what is there.
     """
-    path = Path(path)
-    suffix = suffix_of(path, format)
-    if suffix not in READERS:
-        what = format if format is not None else _kind(path)
-        raise ValueError(f"{path.name}: cannot read {what}; known are {', '.join(READERS)}")
-    if not path.is_file():
-        problem = "is a folder" if path.is_dir() else "does not exist"
-        raise FileNotFoundError(f"{path} {problem}; expected a file with motion")
-    match suffix:
-        case ".bvh":
-            from motionmill.formats import bvh
-
-            return _in_smpl_order(bvh.load(path))
-        case ".glb":
-            from motionmill.formats import glb
-
-            return _in_smpl_order(glb.load(path, fps=fps))
-        case ".npz":
-            from motionmill.formats import npz
-
-            return npz.load(path, fps=fps)
-        case _:
-            return _load_features(path)
+    return reading.load(Path(path), format=format, fps=fps)
 
 
 def save(
@@ -173,14 +163,9 @@ def writer_suffix(path: Path, format: str | None = None) -> str:
     """`suffix_of` of a file to be written. Raises ValueError for an unknown one; the message lists the known ones."""
     suffix = suffix_of(path, format)
     if suffix not in WRITERS:
-        what = format if format is not None else _kind(path)
+        what = format if format is not None else words_for(path)
         raise ValueError(f"{path.name}: cannot write {what}; known are {', '.join(WRITERS)}")
     return suffix
-
-
-def suffix_of(path: Path, format: str | None = None) -> str:
-    """The suffix that says a file's format, in lower case with its dot: that of `format` ("glb"), else of the name."""
-    return f".{format.lower().removeprefix('.')}" if format is not None else path.suffix.lower()
 
 
 def _only(motion: Motion | Sequence[Motion], file: str) -> Motion:
@@ -244,50 +229,6 @@ def _aside(path: Path, suffix: str) -> Iterator[Path]:
             if companion != temporary:
                 companion.replace(path.with_name(companion.name))
         temporary.replace(path)
-
-
-def _kind(path: Path) -> str:
-    return f"{path.suffix!r} files" if path.suffix else "a file without a suffix"
-
-
-def _in_smpl_order(motion: Motion) -> Motion:
-    """The same motion with SMPL's 22 joints in their usual order (BVH files list them depth first), else unchanged."""
-    from dataclasses import replace
-
-    import torch
-
-    from motionmill.motion.skeleton import SMPL_22_NAMES, SMPL_22_PARENTS, Skeleton, adult_skeleton
-
-    skeleton = motion.skeleton
-    if sorted(skeleton.names) != sorted(SMPL_22_NAMES):
-        return motion
-    order = [skeleton.index(name) for name in SMPL_22_NAMES]
-    parents = tuple(skeleton.parents[joint] for joint in order)
-    if parents != tuple(order[parent] if parent >= 0 else -1 for parent in SMPL_22_PARENTS):
-        return motion
-    offsets = skeleton.offsets[order]
-    ordered = Skeleton(SMPL_22_NAMES, SMPL_22_PARENTS, offsets, skeleton.foot_joint_height)
-    if torch.allclose(offsets.double(), adult_skeleton().offsets, atol=1e-5):
-        ordered = adult_skeleton()  # ours: its soles are known too
-    return replace(motion, rotations=motion.rotations[:, order], skeleton=ordered)
-
-
-def _load_features(path: Path) -> Motion:
-    import numpy as np
-    import torch
-
-    from motionmill.motion import features
-
-    try:
-        array = np.load(path, allow_pickle=False, mmap_mode="r")
-    except (ValueError, EOFError, OSError) as error:
-        raise ValueError(f"{path.name}: not a NumPy array, or damaged ({error})") from None
-    if array.ndim != 2 or array.shape[1] != 272 or not len(array) or array.dtype.kind != "f":
-        raise ValueError(f"{path.name}: an array {array.shape}; expected (T, 272) floats")
-    values = torch.from_numpy(np.array(array, np.float64))
-    if not values.isfinite().all():
-        raise ValueError(f"{path.name}: the features have values that are not finite")
-    return features.to_motion(values, name=path.stem)
 
 
 def _save_features(motion: Motion, path: Path) -> None:

@@ -21,6 +21,7 @@ from motionmill.motion.skeleton import Skeleton, world_to_local_rotations
 
 _FPS = 30.0
 _MAX_NODES = 10_000
+_MAX_DEPTH = 500
 _MAX_VALUES = 100_000_000  # of the sampled animation: frames times nodes times 12
 _WIDTHS = {"translation": 3, "rotation": 4, "scale": 3}
 
@@ -108,8 +109,10 @@ class Scene:
         path = [node]
         while self._parents[path[-1]] >= 0:
             path.append(self._parents[path[-1]])
-            if len(path) > len(self._nodes):
-                raise ValueError(f"{self._file}: node {node} is its own ancestor")
+            if len(path) > min(len(self._nodes), _MAX_DEPTH):
+                raise ValueError(
+                    f"{self._file}: node {node} is its own ancestor, or more than {_MAX_DEPTH} nodes deep"
+                )
         return path
 
     def _tracks(self, animation: dict[str, Any]) -> dict[tuple[int, str], _Track]:
@@ -144,16 +147,17 @@ class Scene:
             joints = self._indices(self._reader.item("skins", 0), "joints")
         else:
             animated = {node for node, _ in tracks}
+            above = {node for other in animated for node in self._paths[other]}
             joints = [
                 node
                 for node, path in enumerate(self._paths)
-                if animated.intersection(path)
-                or any(node in self._paths[other] for other in animated)
+                if node in above or animated.intersection(path)
             ]
         if not joints or len(set(joints)) != len(joints):
             raise ValueError(f"{self._file}: no skeleton in it (no skin and no animated nodes)")
         top = self._paths[joints[0]]
-        common = [node for node in top if all(node in self._paths[joint] for joint in joints)]
+        shared = set(top).intersection(*(self._paths[joint] for joint in joints))
+        common = [node for node in top if node in shared]
         if not common:
             raise ValueError(
                 f"{self._file}: its joints belong to separate trees; expected one skeleton"

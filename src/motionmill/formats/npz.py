@@ -27,11 +27,8 @@ metres. Where they are present, `load` reads them and ignores the others.
 
 from __future__ import annotations
 
-import io
-import math
+import logging
 import os
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -41,16 +38,41 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from motionmill.formats import arrays as numpy_files
 from motionmill.motion.motion import Motion
 from motionmill.motion.rotations import matrix_from_axis_angle, matrix_to_axis_angle
 from motionmill.motion.skeleton import SMPL_22_NAMES, Skeleton, adult_skeleton
+
+logger = logging.getLogger(__name__)
 
 _FORMAT = 1
 _BODY = 66  # columns of `poses` for the pelvis and 21 body joints
 _SMPL_H = 156
 _SMPL_X_PARTS = {"root_orient": 3, "pose_body": 63, "pose_jaw": 3, "pose_eye": 6, "pose_hand": 90}
 BODIES = ("smplh", "smplx")
-_MAX_BYTES = 1 << 30
+_MAX_FRAMES = 500_000
+_MAX_JOINTS = 1_000
+_OWN_KEYS = (
+    "motionmill_format",
+    "rotations",
+    "root",
+    "fps",
+    "names",
+    "parents",
+    "offsets",
+    "foot_joint_height",
+    "name",
+)
+_AMASS_KEYS = (
+    "poses",
+    "root_orient",
+    "pose_body",
+    "trans",
+    "mocap_framerate",
+    "mocap_frame_rate",
+    "fps",
+    "gender",
+)
 _TO_Z_UP = ((1.0, 0.0, 0.0), (0.0, 0.0, -1.0), (0.0, 1.0, 0.0))  # x, y, z -> x, -z, y
 
 
@@ -95,7 +117,8 @@ def save(motion: Motion, path: str | os.PathLike[str], *, body: str = "smplh") -
 def load(path: str | os.PathLike[str], *, fps: float | None = None) -> Motion:
     """Reads an archive of ours, or AMASS's: SMPL (72), SMPL+H (156) or SMPL-X (165 columns in `poses`).
 
-    AMASS motion is placed on our adult skeleton: shape parameters and hands are not used, and the pelvis is at `trans`.
+    AMASS motion is placed on our adult skeleton: shape parameters and hands are not used, the pelvis is at `trans`, and
+    the Z-up world becomes Y-up; the log says so.
 
     Args:
         path: the file.
@@ -106,7 +129,7 @@ def load(path: str | os.PathLike[str], *, fps: float | None = None) -> Motion:
         ValueError: not such an archive; the message names the file, what was expected and what is there.
     """
     path = Path(path)
-    arrays = _read(path)
+    arrays = numpy_files.read_npz(path, (*_OWN_KEYS, *_AMASS_KEYS))
     if "motionmill_format" in arrays:
         return _own(arrays, path.name)
     return _from_amass(arrays, path, fps)
@@ -140,118 +163,81 @@ def _amass(rotations: Tensor, root: Tensor, fps: float, body: str) -> dict[str, 
 
 
 def _from_amass(arrays: Mapping[str, NDArray[Any]], path: Path, given_fps: float | None) -> Motion:
-    poses = arrays.get("poses")
-    if poses is None and "root_orient" in arrays and "pose_body" in arrays:
-        poses = np.concatenate((arrays["root_orient"], arrays["pose_body"]), axis=-1)
-    if poses is None or "trans" not in arrays:
+    parts = [arrays[key] for key in ("root_orient", "pose_body") if key in arrays]
+    if "poses" in arrays:
+        parts = [arrays["poses"]]
+    elif len(parts) < 2:
+        parts = []
+    if not parts or "trans" not in arrays:
+        keys = ", ".join(sorted(arrays)) or "none of use"
+        raise ValueError(f"{path.name}: keys {keys}; expected `poses` and `trans` as in AMASS")
+    trans = numpy_files.numbers(arrays["trans"], f"{path.name}: trans")
+    parts = [numpy_files.numbers(part, f"{path.name}: poses") for part in parts]
+    frames = len(trans) if trans.ndim == 2 else 0
+    same = all(part.ndim == 2 and len(part) == frames for part in parts)
+    columns = sum(part.shape[1] for part in parts) if same else 0
+    if not 0 < frames <= _MAX_FRAMES or columns < _BODY or trans.shape != (frames, 3):
+        shapes = " and ".join(str(part.shape) for part in parts)
         raise ValueError(
-            f"{path.name}: keys {', '.join(sorted(arrays)) or 'none'}; expected `poses` and `trans` as in AMASS"
+            f"{path.name}: poses {shapes} and trans {trans.shape}; expected (T, 66) or more and (T, 3)"
         )
-    poses, trans = (
-        _numbers(poses, "poses", path.name),
-        _numbers(arrays["trans"], "trans", path.name),
-    )
-    frames = len(poses) if poses.ndim == 2 else 0
-    if frames == 0 or poses.shape[1] < _BODY or trans.shape != (frames, 3):
-        raise ValueError(
-            f"{path.name}: poses {poses.shape} and trans {trans.shape}; expected (T, 66) or more and (T, 3)"
-        )
+    poses = torch.from_numpy(np.concatenate(parts, axis=1)[:, :_BODY])
     fps = given_fps if given_fps is not None else _frame_rate(arrays, path.name)
     turn = torch.tensor(_TO_Z_UP, dtype=torch.float64).T
-    rotations = matrix_from_axis_angle(torch.from_numpy(poses[:, :_BODY]).unflatten(1, (-1, 3)))
+    rotations = matrix_from_axis_angle(poses.unflatten(1, (-1, 3)))
     rotations = torch.cat((turn @ rotations[:, :1], rotations[:, 1:]), dim=1)
     root = torch.from_numpy(trans) @ turn.T
+    said = arrays.get("gender")
+    gender = f" ({str(said)[:20]})" if said is not None and said.size == 1 else ""
+    logger.info(
+        "%s: AMASS%s, Z is up in the file, Y is up in the result; betas and hands are not used, the bones are ours",
+        path.name,
+        gender,
+    )
     return Motion(rotations, root, fps, adult_skeleton(), path.stem)
 
 
 def _frame_rate(arrays: Mapping[str, NDArray[Any]], file: str) -> float:
     for key in ("mocap_framerate", "mocap_frame_rate", "fps"):
         if key in arrays:
-            return _scalar(arrays, key, file)
+            return numpy_files.scalar(arrays[key], f"{file}: {key}")
     raise ValueError(f"{file}: no mocap_framerate in it; pass fps=... (AMASS has 60, 100 or 120)")
 
 
 def _own(arrays: Mapping[str, NDArray[Any]], file: str) -> Motion:
     needed = ("rotations", "root", "fps", "names", "parents", "offsets", "foot_joint_height")
     missing = [key for key in needed if key not in arrays]
-    version = _scalar(arrays, "motionmill_format", file)
+    version = numpy_files.scalar(arrays["motionmill_format"], f"{file}: motionmill_format")
     if missing or version != _FORMAT:
         problem = f"format {version:g}" if version != _FORMAT else f"without {', '.join(missing)}"
         raise ValueError(
             f"{file}: a MotionMill archive {problem}; this version reads format {_FORMAT}"
         )
     rotations, root, offsets = (
-        torch.from_numpy(_numbers(arrays[key], key, file, keep=True))
-        for key in ("rotations", "root", "offsets")
+        _precise(arrays[key], f"{file}: {key}") for key in ("rotations", "root", "offsets")
     )
-    names = tuple(str(name) for name in arrays["names"].reshape(-1))
-    parents = tuple(
-        int(parent) for parent in _numbers(arrays["parents"], "parents", file).reshape(-1)
-    )
-    if offsets.shape != (len(names), 3):
-        raise ValueError(f"{file}: offsets {tuple(offsets.shape)}; expected ({len(names)}, 3)")
-    skeleton = Skeleton(names, parents, offsets, _scalar(arrays, "foot_joint_height", file))
+    names = tuple(str(name) for name in arrays["names"].reshape(-1)[:_MAX_JOINTS])
+    parents = numpy_files.numbers(arrays["parents"], f"{file}: parents").reshape(-1)
+    if offsets.shape != (len(names), 3) or parents.shape != (len(names),):
+        raise ValueError(
+            f"{file}: offsets {tuple(offsets.shape)} and parents {parents.shape}; expected ({len(names)}, 3) and "
+            f"({len(names)},), at most {_MAX_JOINTS} joints"
+        )
+    height = numpy_files.scalar(arrays["foot_joint_height"], f"{file}: foot_joint_height")
+    fps = numpy_files.scalar(arrays["fps"], f"{file}: fps")
     name = str(arrays["name"]) if "name" in arrays else Path(file).stem
     try:
-        return Motion(rotations, root, _scalar(arrays, "fps", file), skeleton, name)
+        skeleton = Skeleton(names, tuple(map(int, parents)), offsets, height)
+        motion = Motion(rotations, root, fps, skeleton, name)
     except ValueError as error:
         raise ValueError(f"{file}: {error}") from None
+    unit = rotations @ rotations.transpose(-1, -2) - torch.eye(3).to(rotations)
+    if float(unit.abs().amax()) > 1e-3 or bool((torch.linalg.det(rotations) < 0).any()):
+        raise ValueError(f"{file}: `rotations` has matrices that are no rotations")
+    return motion
 
 
-def _scalar(arrays: Mapping[str, NDArray[Any]], key: str, file: str) -> float:
-    value = _numbers(arrays[key], key, file).reshape(-1)
-    if len(value) != 1:
-        raise ValueError(f"{file}: {key} has {len(value)} values; expected one number")
-    return float(value[0])
-
-
-def _numbers(array: NDArray[Any], key: str, file: str, *, keep: bool = False) -> NDArray[Any]:
-    """The array as float64 (or in its own precision), finite."""
-    if array.dtype.kind not in "fiu":
-        raise ValueError(f"{file}: {key} holds {array.dtype}; expected numbers")
-    if not np.isfinite(array).all():
-        raise ValueError(f"{file}: {key} has values that are not finite")
-    precise = keep and array.dtype in (np.float32, np.float64)
-    return array if precise else array.astype(np.float64)
-
-
-def _read(path: Path) -> dict[str, NDArray[Any]]:
-    """All arrays of an archive that are not objects; no pickle, and no array larger than its member of the archive."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = archive.infolist()
-            total = sum(member.file_size for member in members)
-            if total > _MAX_BYTES:
-                raise ValueError(
-                    f"{path.name}: {total} bytes unpacked; at most {_MAX_BYTES} are read"
-                )
-            arrays = {}
-            for member in members:
-                if member.filename.endswith(".npy"):
-                    array = _member(archive, member)
-                    if array is not None:
-                        arrays[member.filename.removesuffix(".npy")] = array
-            return arrays
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
-        raise ValueError(f"{path.name}: not a NumPy archive, or damaged ({error})") from None
-
-
-def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any] | None:
-    """One array of an archive; None for Python objects, which only pickle could read."""
-    data = io.BytesIO(archive.read(member))
-    where = f"{Path(archive.filename or '').name}: {member.filename}"
-    read: Any = np.lib.format
-    try:
-        old = read.read_magic(data) == (1, 0)
-        shape, fortran, dtype = (
-            read.read_array_header_1_0(data) if old else read.read_array_header_2_0(data)
-        )
-    except ValueError as error:
-        raise ValueError(f"{where} is damaged ({error})") from None
-    if dtype.hasobject:
-        return None
-    content = data.read()
-    if math.prod(shape) * dtype.itemsize != len(content):
-        raise ValueError(f"{where}: {len(content)} bytes for an array {shape} of {dtype}")
-    array: NDArray[Any] = np.frombuffer(content, dtype).copy()
-    return array.reshape(shape, order="F" if fortran else "C")
+def _precise(array: NDArray[Any], what: str) -> Tensor:
+    """The array in its own precision (float64 where it holds other numbers)."""
+    double = torch.from_numpy(numpy_files.numbers(array, what))
+    return double.float() if array.dtype == np.float32 else double

@@ -34,7 +34,8 @@ class Motion:
     name: str = ""
 
     def __post_init__(self) -> None:
-        frames, joints = len(self.root), self.skeleton.num_joints
+        frames = len(self.root) if self.root.ndim else 0
+        joints = self.skeleton.num_joints
         if self.rotations.shape != (frames, joints, 3, 3) or self.root.shape != (frames, 3):
             raise ValueError(
                 f"motion: rotations {tuple(self.rotations.shape)} and root {tuple(self.root.shape)} do not fit; "

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from motionmill.motion.joint_map import JointMap
 from motionmill.motion.motion import Motion
 from motionmill.motion.physics import floor
 from motionmill.motion.rig_tables import SIDES
@@ -26,7 +27,9 @@ _TRUNK = ("pelvis", "spine1", "spine2", "spine3", "neck")
 _MIN_SPINE_SHARE = 0.05
 
 
-def retarget(motion: Motion, target: Skeleton | None = None) -> Motion:
+def retarget(
+    motion: Motion, target: Skeleton | None = None, *, joint_map: JointMap | None = None
+) -> Motion:
     """Transfers a motion to an SMPL-22 skeleton, standing on the floor y = 0, facing kept.
 
     Joints that the source lacks get no rotation of their own, except the lower spine, which shares the bend.
@@ -34,6 +37,7 @@ def retarget(motion: Motion, target: Skeleton | None = None) -> Motion:
     Args:
         motion: on any rig that `rigs.recognise` knows; any unit.
         target: an SMPL-22 skeleton; by default ours.
+        joint_map: which joints are SMPL's, where that is not told from names and bones (`joint_map.load_joint_map`).
 
     Returns:
         The motion in float64 at the source's frame rate.
@@ -42,8 +46,8 @@ def retarget(motion: Motion, target: Skeleton | None = None) -> Motion:
         ValueError: unknown rig; the message lists the joints that are missing.
     """
     target = target or adult_skeleton()
-    rig = recognise(motion.skeleton)
-    motion = upright(motion)
+    rig = recognise(motion.skeleton, joint_map)
+    motion = upright(motion, joint_map=joint_map)
     positions, rotations = motion.skeleton.forward_kinematics(
         motion.rotations.double(), motion.root.double()
     )
@@ -60,14 +64,14 @@ def retarget(motion: Motion, target: Skeleton | None = None) -> Motion:
     return replace(result, root=root - root.new_tensor([0.0, floor(result), 0.0]))
 
 
-def upright(motion: Motion) -> Motion:
+def upright(motion: Motion, *, joint_map: JointMap | None = None) -> Motion:
     """The motion in a world whose up axis is Y; unchanged where it is already, or where the rig is unknown.
 
     A zero pose that does not stand along Y may be raised by the root's rotations, or may lie in a world whose up axis
     is another one, such as Z; whichever axis the body is closer to over the clip decides.
     """
     try:
-        rig = recognise(motion.skeleton)
+        rig = recognise(motion.skeleton, joint_map)
     except ValueError:
         return motion
     y_axis = rig.up.new_tensor([0.0, 1.0, 0.0])

@@ -1,6 +1,7 @@
 """A skeleton -> which of its joints are the SMPL-22 joints, and its pose that corresponds to our rest pose.
 
-A rig is recognised by its joint names and by its rest pose alone, so that a stranger's file needs no option.
+A rig is recognised by its joint names or by its bones, and by its rest pose, so that a stranger's file needs no option;
+a joint map (`joint_map.py`) overrides what is found.
 """
 
 from __future__ import annotations
@@ -8,12 +9,15 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from motionmill.motion import topology
+from motionmill.motion.joint_map import JointMap
+from motionmill.motion.joint_map import applied as joint_map_applied
 from motionmill.motion.rig_tables import AXES, NAMINGS, NEUTRAL, SIDES, Naming
 from motionmill.motion.rotations import matrix_from_euler
 from motionmill.motion.skeleton import SMPL_22_NAMES, Skeleton
@@ -34,6 +38,7 @@ class Rig:
         rest: (J, 3, 3) world rotation of each joint in the pose that corresponds to our rest pose: facing +Z, arms out,
             elbows bending forward, head level, feet flat.
         up: (3,) direction from hips to head in the zero pose.
+        reasons: SMPL-22 name -> why this joint was taken for it.
     """
 
     name: str
@@ -41,49 +46,83 @@ class Rig:
     spine: tuple[int, ...]
     rest: Tensor
     up: Tensor
+    reasons: Mapping[str, str] = field(default_factory=dict)
+
+
+def recognise(skeleton: Skeleton, joint_map: JointMap | None = None) -> Rig:
+    """The rig of a skeleton: by the names of its joints, else by how its bones hang together.
+
+    Args:
+        skeleton: any.
+        joint_map: SMPL-22 names (and "spine") -> names of joints, which override what is found.
+
+    Raises:
+        ValueError: it cannot be mapped (the message lists what is missing), or its rest pose is no person.
+    """
+    return _recognised(skeleton, tuple(sorted((joint_map or {}).items())))
 
 
 @functools.lru_cache(maxsize=256)
-def recognise(skeleton: Skeleton) -> Rig:
-    """The rig of a skeleton.
-
-    Raises:
-        ValueError: unknown joint names (the message lists what is missing), or a rest pose that is no person.
-    """
-    plain = _plain_names(skeleton.names)
-    found = [
-        (naming, _match(naming, plain))
-        for naming in NAMINGS
-        if plain.keys() >= set(naming.has) and not plain.keys() & set(naming.lacks)
-    ]
-    complete = [
-        (naming, joints) for naming, joints in found if all(part in joints for part in REQUIRED)
-    ]
+def _recognised(skeleton: Skeleton, joint_map: tuple[tuple[str, tuple[str, ...]], ...]) -> Rig:
+    candidates = _candidates(skeleton)
+    if joint_map:
+        candidates = [_overridden(candidate, dict(joint_map), skeleton) for candidate in candidates]
+    complete = [found for found in candidates if not _missing(found)]
     if not complete:
-        naming, joints = max(found, key=lambda item: len(item[1]))
-        missing = [part for part in REQUIRED if part not in joints]
+        best = min(candidates, key=lambda found: len(_missing(found)))
         raise ValueError(
             f"skeleton with joints {', '.join(skeleton.names[:6])}, ...: unknown rig; the names come closest to "
-            f"{naming.name}, which lacks {', '.join(missing)}"
+            f"{best.name}, which lacks {', '.join(_missing(best))}; a joint map can name them"
         )
-    for naming, joints in complete:
-        spine = tuple(plain[name] for name in naming.spine if name in plain)
+    for found in complete:
         points = skeleton.rest_joints.double()
-        turn = body_axes(points, joints)
+        turn = body_axes(points, found.joints)
         if turn is not None:
             rest = turn.repeat(skeleton.num_joints, 1, 1)
-            joints, spine = _with_neck(points, joints, spine)
-            return _neutral(Rig(naming.name, joints, spine, rest, turn[1]))
+            joints, spine = _with_neck(points, found.joints, found.spine)
+            return _neutral(replace(found, joints=joints, spine=spine, rest=rest, up=turn[1]))
         for name, axes in AXES.items():
-            rest = _rest_rotations(axes, skeleton, joints, spine)
-            turn = body_axes(pose(skeleton, rest), joints)
+            rest = _rest_rotations(axes, skeleton, found.joints, found.spine)
+            turn = body_axes(pose(skeleton, rest), found.joints)
             if turn is not None and torch.allclose(turn, torch.eye(3, dtype=turn.dtype), atol=0.2):
                 up = torch.tensor([0.0, 1.0, 0.0], dtype=rest.dtype)
-                return _neutral(Rig(name, joints, spine, rest, up))
+                return _neutral(replace(found, name=name, rest=rest, up=up))
     raise ValueError(
         f"skeleton with joints {', '.join(skeleton.names[:6])}, ...: the zero pose is no T-pose and the axes of "
         "this rig are not known; export it with a T-pose as the rest pose"
     )
+
+
+def _candidates(skeleton: Skeleton) -> list[Rig]:
+    """What the skeleton may be, the surest first; those that are tried by names may be incomplete."""
+    plain = _plain_names(skeleton.names)
+    nothing = torch.zeros(0)
+    result = []
+    for naming in NAMINGS:
+        if plain.keys() >= set(naming.has) and not plain.keys() & set(naming.lacks):
+            joints = _match(naming, plain)
+            spine = tuple(plain[name] for name in naming.spine if name in plain)
+            reasons = dict.fromkeys(joints, f"name, as in {naming.name} rigs")
+            result.append(Rig(naming.name, joints, spine, nothing, nothing, reasons))
+    result.sort(key=lambda found: len(_missing(found)) > 0)
+    known = bool(result) and not _missing(result[0])
+    anatomy = None if known else topology.find(skeleton)
+    if anatomy is not None:
+        reasons = {part: f"bones: {why}" for part, why in anatomy.reasons.items()}
+        result.append(
+            Rig("unknown names", anatomy.joints, anatomy.spine, nothing, nothing, reasons)
+        )
+    return result
+
+
+def _overridden(found: Rig, joint_map: JointMap, skeleton: Skeleton) -> Rig:
+    joints, spine = joint_map_applied(joint_map, skeleton, found.joints, found.spine)
+    reasons = {**found.reasons, **dict.fromkeys(joint_map, "joint map")}
+    return replace(found, joints=joints, spine=spine, reasons=reasons)
+
+
+def _missing(found: Rig) -> list[str]:
+    return [part for part in REQUIRED if part not in found.joints]
 
 
 def body_axes(positions: Tensor, joints: Mapping[str, int]) -> Tensor | None:
@@ -116,8 +155,8 @@ def body_axes(positions: Tensor, joints: Mapping[str, int]) -> Tensor | None:
 
 
 def _with_neck(
-    rest: Tensor, joints: dict[str, int], spine: tuple[int, ...]
-) -> tuple[dict[str, int], tuple[int, ...]]:
+    rest: Tensor, joints: Mapping[str, int], spine: tuple[int, ...]
+) -> tuple[Mapping[str, int], tuple[int, ...]]:
     """The last spine joint serves as the missing neck of a rig where it lies between the shoulders."""
     if "neck" in joints or len(spine) < 2:
         return joints, spine
@@ -125,7 +164,7 @@ def _with_neck(
     trunk = float((rest[joints["pelvis"]] - shoulders).norm())
     if float((rest[spine[-1]] - shoulders).norm()) > 0.15 * trunk:
         return joints, spine
-    return joints | {"neck": spine[-1]}, spine[:-1]
+    return {**joints, "neck": spine[-1]}, spine[:-1]
 
 
 def _plain_names(names: Sequence[str]) -> dict[str, int]:

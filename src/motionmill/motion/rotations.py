@@ -5,6 +5,7 @@ Shapes: `...` any leading axes; matrices (..., 3, 3) act on column vectors; angl
 
 from __future__ import annotations
 
+import functools
 import math
 
 import roma
@@ -48,6 +49,22 @@ def heading(matrix: Tensor) -> Tensor:
     return torch.atan2(matrix[..., 0, 2], matrix[..., 2, 2])
 
 
+def up_axis(up: Tensor) -> str:
+    """The axis of a world, of those that files have as up, that a direction (3,) is closest to: "Y", "-Y" or "Z"."""
+    scores = {"Y": float(up[1]), "-Y": -float(up[1]), "Z": float(up[2])}
+    return max(scores, key=lambda name: scores[name])
+
+
+def y_up(axis: str) -> Tensor:
+    """(3, 3) float64 rotation of a world in which `axis` ("Y", "-Y", "Z") is up to one in which Y is; X stays."""
+    rows = {
+        "Y": ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)),
+        "-Y": ((1.0, 0.0, 0.0), (0.0, -1.0, 0.0), (0.0, 0.0, -1.0)),
+        "Z": ((1.0, 0.0, 0.0), (0.0, 0.0, 1.0), (0.0, -1.0, 0.0)),
+    }
+    return torch.tensor(rows[axis], dtype=torch.float64)
+
+
 def matrix_to_quaternion(matrix: Tensor) -> Tensor:
     """(..., 3, 3) -> (..., 4) unit quaternions, xyzw."""
     return roma.rotmat_to_unitquat(matrix)
@@ -75,12 +92,17 @@ def matrix_from_euler(order: str, angles: Tensor) -> Tensor:
         order: axes in the order in which they are applied to the moving frame, for example "ZXY" as in BVH.
         angles: one angle for each letter of `order`.
     """
-    result = torch.eye(3, dtype=angles.dtype, device=angles.device).expand(
-        (*angles.shape[:-1], 3, 3)
+    if len(order) != angles.shape[-1]:
+        raise ValueError(f"{angles.shape[-1]} angles for the axes {order!r}; expected one for each")
+    turns = [
+        _axis_matrix(axis, angle) for axis, angle in zip(order, angles.unbind(-1), strict=True)
+    ]
+    identity = torch.eye(3, dtype=angles.dtype, device=angles.device)
+    return (
+        functools.reduce(torch.matmul, turns, identity)
+        if turns
+        else identity.expand((*angles.shape[:-1], 3, 3))
     )
-    for axis, angle in zip(order, angles.unbind(-1), strict=True):
-        result = result @ _axis_matrix(axis, angle)
-    return result
 
 
 def matrix_to_euler(order: str, matrix: Tensor) -> Tensor:
@@ -177,9 +199,14 @@ def _wrapped(angle: Tensor) -> Tensor:
 def _axis_matrix(axis: str, angle: Tensor) -> Tensor:
     if axis not in ("X", "Y", "Z"):
         raise ValueError(f"unknown rotation axis {axis!r}; expected X, Y or Z")
-    vector = angle.new_zeros(3)
-    vector["XYZ".index(axis)] = 1.0
-    return roma.rotvec_to_rotmat(vector * angle.unsqueeze(-1))
+    cos, sin = torch.cos(angle), torch.sin(angle)
+    i, j, k = {"X": (0, 1, 2), "Y": (1, 2, 0), "Z": (2, 0, 1)}[axis]
+    matrix = angle.new_zeros((*angle.shape, 3, 3))
+    matrix[..., i, i] = 1.0
+    matrix[..., j, j] = matrix[..., k, k] = cos
+    matrix[..., k, j] = sin
+    matrix[..., j, k] = -sin
+    return matrix
 
 
 def _length(x: Tensor, y: Tensor, z: Tensor) -> Tensor:

@@ -71,6 +71,8 @@ class Skeleton:
             )
         if any(parent >= child for child, parent in enumerate(self.parents)):
             raise ValueError("skeleton: a parent must come before its children")
+        if not self.parents or self.parents[0] != -1 or min(self.parents[1:], default=0) < 0:
+            raise ValueError("skeleton: expected one root, the first joint, with parent -1")
 
     @property
     def num_joints(self) -> int:
