@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from motionmill.formats import packed
-from motionmill.motion import cleanup, physics
+from motionmill.motion import cleanup, footlock, physics, smoothing
 from motionmill.motion.motion import Motion
 from motionmill.motion.retarget import retarget
 from motionmill.motion.rotations import matrix_from_axis_angle
@@ -106,11 +106,11 @@ def test_real_motion_is_not_made_worse(real: dict[str, Motion], name: str) -> No
 
 @pytest.mark.parametrize("name", ["walk", "kick", "salsa"])
 def test_held_feet_hold_still(real: dict[str, Motion], name: str) -> None:
-    clip = cleanup.smooth(cleanup.to_floor(drifting(real[name])))
+    clip = smoothing.smooth(cleanup.to_floor(drifting(real[name])))
     feet = clip.joints()[:, [7, 8, 10, 11]]
-    sure = cleanup.resting(feet, physics.foot_heights(clip), clip.fps) == 1
+    sure = footlock.resting(feet, physics.foot_heights(clip), clip.fps) == 1
     assert sure.any()
-    steps = 1000 * cleanup.lock_feet(clip).joints()[:, [7, 8, 10, 11]].diff(dim=0).norm(dim=-1)
+    steps = 1000 * footlock.lock_feet(clip).joints()[:, [7, 8, 10, 11]].diff(dim=0).norm(dim=-1)
     locked = steps[sure[1:] & sure[:-1]]
     assert float(locked.mean()) < 0.15
     assert float(locked.quantile(0.95)) < 0.5
@@ -170,7 +170,7 @@ def test_no_noise_no_smoothing() -> None:
     swing = torch.stack((torch.sin(6 * times), 0 * times, 0 * times), dim=-1)
     rotations[:, 16] = matrix_from_axis_angle(swing)
     motion = Motion(rotations, torch.zeros(90, 3, dtype=torch.float64))
-    assert float(deviation(cleanup.smooth(motion), motion).max()) < 0.01
+    assert float(deviation(smoothing.smooth(motion), motion).max()) < 0.01
 
 
 def test_bad_arguments() -> None:

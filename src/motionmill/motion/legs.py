@@ -1,0 +1,212 @@
+"""A motion and where its feet should be -> the motion with its feet there: two-bone inverse kinematics.
+
+Shapes: T frames, J joints, 2 legs (left, right), 4 foot joints as in `physics.FOOT_JOINTS`. World: Y up, metres.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, replace
+from typing import Final
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from motionmill.motion.motion import Motion
+from motionmill.motion.rotations import matrix_from_axis_angle, rotation_between
+from motionmill.motion.skeleton import Skeleton
+from motionmill.motion.smoothing import highest, low_pass
+
+_PARTS: Final = ("hip", "knee", "ankle", "foot")
+_LONGEST_REACH: Final = (
+    0.997  # of thigh plus shin: no leg is pulled straighter than it was or than this
+)
+_SLIGHT_BEND: Final = 0.03  # a knee bent less than about this is straight, radians
+_DEEPEST: Final = 0.08  # most by which the root sinks so that held feet are reached, metres
+
+
+@dataclass(frozen=True, eq=False)
+class Legs:
+    """Both legs of a motion in the world, with knees that bend as knees do.
+
+    Attributes:
+        motion: that they were taken from.
+        world: (T, 2, 4, 3, 3) world rotations of hips, knees, ankles and feet.
+        above: (T, 3, 3) world rotation of the joint that the legs hang from.
+        hips: (T, 2, 3) positions.
+        thigh: (T, 2, 3) from hip to knee.
+        shin: (T, 2, 3) from knee to ankle, after bends that no knee can make were taken out.
+        sole: (T, 2, 3) from ankle to the ball of the foot.
+        axis: (T, 2, 3) unit axes about which the knees bend.
+        unbent: (T, 2, 3, 3) the rotations by which such bends were taken out.
+    """
+
+    motion: Motion
+    world: Tensor
+    above: Tensor
+    hips: Tensor
+    thigh: Tensor
+    shin: Tensor
+    sole: Tensor
+    axis: Tensor
+    unbent: Tensor
+
+    @property
+    def ankles(self) -> Tensor:
+        """(T, 2, 3) positions."""
+        return self.hips + self.thigh + self.shin
+
+    @property
+    def toes(self) -> Tensor:
+        """(T, 2, 3) positions of the balls of the feet."""
+        return self.ankles + self.sole
+
+
+def legs_of(motion: Motion) -> Legs:
+    """The legs of a motion on a skeleton with the legs of SMPL-22."""
+    indices, chain = _chain(motion.skeleton)
+    joints, world = chain.forward_kinematics(motion.rotations[:, indices], motion.root)
+    hips, knees, ankles, toes = (joints[:, pair] for pair in _pairs(chain))
+    thigh, shin, sole = knees - hips, ankles - knees, toes - ankles
+    rotations = torch.stack([world[:, pair] for pair in _pairs(chain)], dim=2)
+    axis, straightened = _knee_hinges(rotations[:, :, 0], thigh, shin)
+    unbent = rotation_between(shin, straightened)
+    above = world[:, chain.parents[_pairs(chain)[0][0]]]
+    return Legs(motion, rotations, above, hips, thigh, straightened, sole, axis, unbent)
+
+
+def with_feet(legs: Legs, ankles: Tensor, toes: Tensor, held: Tensor) -> Motion:
+    """The motion whose ankles and toes are at these places, as far as the legs reach.
+
+    The root follows what both feet do, smoothly, and sinks a little where a held foot would be out of reach.
+
+    Args:
+        legs: of the motion.
+        ankles: (T, 2, 3) metres.
+        toes: (T, 2, 3), a foot's length from the ankles.
+        held: (T, 4) in 0..1, how surely a foot joint rests on the floor.
+    """
+    motion, scale = legs.motion, legs.motion.fps / 30
+    shift = low_pass((ankles - legs.ankles).mean(dim=1), 2.0 * scale)
+    reach = _reach(legs.thigh, legs.shin)
+    leg_held = torch.maximum(held[:, :2], held[:, 2:])
+    down = _lowering(ankles - legs.hips - shift[:, None], reach, leg_held, scale)
+    shift = torch.cat((shift[:, :1], shift[:, 1:2] - down[:, None], shift[:, 2:]), dim=1)
+    leg, bend = _two_bones(legs, ankles - legs.hips - shift[:, None], reach)
+    turn = rotation_between(legs.sole, toes - ankles)
+
+    hip, knee, ankle, foot = legs.world.unbind(dim=2)
+    hip, knee = leg @ hip, leg @ bend @ legs.unbent @ knee
+    ankle, foot = turn @ ankle, turn @ foot
+    local = torch.cat(
+        (legs.above[:, None].mT @ hip, hip.mT @ knee, knee.mT @ ankle, ankle.mT @ foot), dim=1
+    )
+    rotations = motion.rotations.clone()
+    rotations[:, _indices(motion.skeleton)] = local
+    return replace(motion, root=motion.root + shift, rotations=rotations)
+
+
+def _indices(skeleton: Skeleton) -> list[int]:
+    return [index for pair in _pairs(skeleton) for index in pair]
+
+
+@functools.lru_cache(maxsize=64)
+def _pairs(skeleton: Skeleton) -> tuple[list[int], ...]:
+    """Indices of left and right hip, knee, ankle and foot, each the child of the one before."""
+    sides = ("left", "right")
+    pairs = tuple([skeleton.index(f"{side}_{part}") for side in sides] for part in _PARTS)
+    parents = [[skeleton.parents[joint] for joint in pair] for pair in pairs]
+    if len(set(parents[0])) > 1 or parents[0][0] < 0 or parents[1:] != list(pairs[:-1]):
+        raise ValueError(
+            f"skeleton with joints {', '.join(skeleton.names[:6])}, ...: its legs are no chains hip, knee, ankle, foot "
+            "from one joint, as SMPL-22's are; retarget the motion first"
+        )
+    return pairs
+
+
+@functools.lru_cache(maxsize=64)
+def _chain(skeleton: Skeleton) -> tuple[list[int], Skeleton]:
+    """The leg joints and what they hang from: indices, and a skeleton of these alone."""
+    wanted = set(_indices(skeleton))
+    for joint in range(skeleton.num_joints - 1, -1, -1):
+        if joint in wanted and skeleton.parents[joint] >= 0:
+            wanted.add(skeleton.parents[joint])
+    indices = sorted(wanted)
+    parents = [skeleton.parents[joint] for joint in indices]
+    return indices, Skeleton(
+        tuple(skeleton.names[joint] for joint in indices),
+        tuple(indices.index(parent) if parent >= 0 else -1 for parent in parents),
+        skeleton.offsets[indices],
+    )
+
+
+def _reach(thigh: Tensor, shin: Tensor) -> Tensor:
+    """(T, 2) how far each leg may be stretched: as far as it was, or nearly straight, metres."""
+    whole = _length(thigh) + _length(shin)
+    return torch.maximum(_length(thigh + shin), _LONGEST_REACH * whole)
+
+
+def _lowering(targets: Tensor, reach: Tensor, held: Tensor, scale: float) -> Tensor:
+    """(T,) by how much the root must sink, smoothly, so that held ankles (T, 2, 3 from the hips) are within reach."""
+    across = _length(targets[..., [0, 2]])
+    needed = -targets[..., 1] - ((reach - 0.001) ** 2 - across**2).clamp(min=0).sqrt()
+    needed = (needed.clamp(0, _DEEPEST) * held).amax(dim=1)
+    return low_pass(highest(needed[:, None], round(5 * scale)), 2.5 * scale)[:, 0]
+
+
+def _knee_hinges(rotations: Tensor, thigh: Tensor, shin: Tensor) -> tuple[Tensor, Tensor]:
+    """The axes about which the knees bend, and where the shins are when bends that no knee can make are taken out.
+
+    The bend is a vector, axis times angle; its part along the thigh's x axis is made positive (a knee never bends
+    backwards), small parts across it are made smaller, both smoothly, so that the axis stays clear in straight legs.
+
+    Args:
+        rotations: (T, 2, 3, 3) world rotations of the hips.
+        thigh: (T, 2, 3) from hip to knee, metres.
+        shin: (T, 2, 3) from knee to ankle.
+
+    Returns:
+        (T, 2, 3) unit axes in the world and (T, 2, 3) shins.
+    """
+    along = F.normalize(thigh, dim=-1)
+    sine = torch.linalg.cross(along, shin)
+    angle = torch.atan2(_length(sine), (along * shin).sum(-1))
+    bend = F.normalize(sine, dim=-1) * angle[..., None]
+    hinge = rotations[..., 0] - (rotations[..., 0] * along).sum(-1, keepdim=True) * along
+    hinge = F.normalize(hinge, dim=-1)
+    forwards = (bend * hinge).sum(-1, keepdim=True)
+    across = bend - forwards * hinge
+    square = (across**2).sum(-1, keepdim=True)
+    across = across * square / (square + (2 * _SLIGHT_BEND) ** 2)
+    forwards = F.softplus(forwards / _SLIGHT_BEND) * _SLIGHT_BEND + 0.01
+    bend = forwards * hinge + across
+    angle, axis = _length(bend)[..., None], F.normalize(bend, dim=-1)
+    direction = torch.cos(angle) * along + torch.sin(angle) * torch.linalg.cross(axis, along)
+    return axis, direction * _length(shin)[..., None]
+
+
+def _two_bones(legs: Legs, targets: Tensor, reach: Tensor) -> tuple[Tensor, Tensor]:
+    """World rotations (T, 2, 3, 3) of the whole leg and, before it, of the shin, so that the ankle meets its target.
+
+    The leg turns by the smallest rotation, so that the knee keeps its side.
+
+    Args:
+        legs: as they are.
+        targets: (T, 2, 3) from hip to the ankle's target.
+        reach: (T, 2) longest distance from hip to ankle.
+    """
+    thigh, shin = legs.thigh, legs.shin
+    upper, lower = _length(thigh), _length(shin)
+    distance = reach - F.softplus((reach - _length(targets)) * 1000) / 1000
+    distance = torch.maximum(distance, (upper - lower).abs() + 0.1 * upper)
+    cosine = (distance**2 - upper**2 - lower**2) / (2 * upper * lower)
+    bend = torch.acos(cosine.clamp(-1, 1)) - torch.acos(
+        ((thigh * shin).sum(-1) / (upper * lower)).clamp(-1, 1)
+    )
+    knee = matrix_from_axis_angle(legs.axis * bend[..., None])
+    return rotation_between(thigh + (knee @ shin[..., None])[..., 0], targets), knee
+
+
+def _length(vectors: Tensor) -> Tensor:
+    return torch.linalg.vector_norm(vectors, dim=-1)
