@@ -17,15 +17,17 @@ from torch import Tensor
 from motionmill.motion import physics
 from motionmill.motion.legs import Legs, legs_of, with_feet
 from motionmill.motion.motion import Motion
-from motionmill.motion.smoothing import highest, low_pass
+from motionmill.motion.smoothing import highest, low_pass, ramp
 
 Array = NDArray[np.float64]
 
+_ROUNDS: Final = 2  # of looking for contacts again
 _FARTHEST: Final = 0.25  # most by which a foot is moved, metres
 _PLAY: Final = 0.008  # a held foot joint may be this far over its standing height, metres
 _SMOOTHNESS: Final = 2.5  # frames over which a foot is caught and let go, at 30 fps
 _MEMORY: Final = 10.0  # frames over which a correction fades where the foot is free, at 30 fps
 _MEMORY_UPWARDS: Final = 4.0
+_CORNER: Final = 0.001  # of the floor, metres
 _SUNK: Final = (0.10, 0.18)  # a foot this far under the floor is in it; from there on below it
 
 
@@ -34,13 +36,27 @@ def lock_feet(motion: Motion) -> Motion:
     if len(motion) < 4:
         return motion
     legs = legs_of(motion)
-    standing = physics.standing_heights(motion.skeleton).to(legs.hips)
-    feet = torch.cat((legs.ankles, legs.toes), dim=1)
-    held = resting(feet, feet[..., 1] - standing, motion.fps)
+    held = contacts_to_lock(legs)
     if not bool((held > 0).any()):
         return motion
-    ankles, toes = _foot_targets(legs, standing, held, motion.fps / 30)
+    ankles, toes = _foot_targets(legs, held)
     return with_feet(legs, ankles, toes, held)
+
+
+def contacts_to_lock(legs: Legs) -> Tensor:
+    """(T, 4) in 0..1: how surely each foot joint rests, also beside the frames in which it will be held.
+
+    A held foot slows down before and after, and is then slow for longer: contacts are looked for again on the held
+    paths, so that a second clean-up finds no more of them.
+    """
+    feet = torch.cat((legs.ankles, legs.toes), dim=1)
+    standing = physics.standing_heights(legs.motion.skeleton).to(feet)
+    fps = legs.motion.fps
+    held = resting(feet, feet[..., 1] - standing, fps)
+    for _ in range(_ROUNDS):
+        settled = _settled(feet, standing, held, fps / 30)
+        held = torch.maximum(held, resting(settled, settled[..., 1] - standing, fps))
+    return held
 
 
 def resting(feet: Tensor, heights: Tensor, fps: float) -> Tensor:
@@ -81,25 +97,24 @@ def _falling(values: Tensor, start: float, end: float) -> Tensor:
     return ((end - values) / (end - start)).clamp(0, 1)
 
 
-def _foot_targets(
-    legs: Legs, standing: Tensor, held: Tensor, scale: float
-) -> tuple[Tensor, Tensor]:
+def _foot_targets(legs: Legs, held: Tensor) -> tuple[Tensor, Tensor]:
     """Where ankles and toes (T, 2, 3) should be: still where they are held, on the floor, a foot's length apart.
 
-    The toes are settled first; where they rest the ankle has to be a foot's length behind them, and where only the heel
-    rests it stays where it will be when the toes are down, too.
+    Where the toes rest the ankle has to be a foot's length behind them, and where only the heel rests it stays where it
+    will be when the toes are down, too.
     """
-    ankles, toes, length = legs.ankles, legs.toes, _length(legs.sole)
+    length, scale = _length(legs.toes - legs.ankles), legs.motion.fps / 30
+    standing = physics.standing_heights(legs.motion.skeleton).to(legs.hips)
     heel, ball = held[:, :2], held[:, 2:]
-    new_toes = _settled(toes, standing[2:], ball, scale)
-    new_ankles = _settled(ankles, standing[:2], heel, scale)
-    behind = new_toes - length[..., None] * F.normalize(new_toes - new_ankles, dim=-1)
-    new_ankles = _settled(ankles, standing[:2], heel, scale, ball, behind)
-    along = new_toes - new_ankles
+    feet = _settled(torch.cat((legs.ankles, legs.toes), dim=1), standing, held, scale)
+    ankles, toes = feet[:, :2], feet[:, 2:]
+    behind = toes - length[..., None] * F.normalize(toes - ankles, dim=-1)
+    ankles = _settled(legs.ankles, standing[:2], heel, scale, ball, behind)
+    along = toes - ankles
     excess = (1 - length / _length(along).clamp(min=1e-6))[..., None] * along
     share = low_pass(0.5 + 0.5 * (heel - ball), scale)[..., None].clamp(0, 1)
     share = torch.where((ball == 1)[..., None], 0.0, share)
-    return new_ankles + (1 - share) * excess, new_toes - share * excess
+    return ankles + (1 - share) * excess, toes - share * excess
 
 
 def _settled(
@@ -110,67 +125,78 @@ def _settled(
     drawn: Tensor | None = None,
     goal: Tensor | None = None,
 ) -> Tensor:
-    """Paths (T, 2, 3) of two joints, moved smoothly so that they stand still on the floor where they are held.
+    """Paths (T, K, 3) of joints, moved smoothly so that they stand still on the floor where they are held.
 
     The displacement d minimises, over the clip, the sum of hold |step of (path + d)|^2, |step of d|^2 (what swings
     keeps its velocity), a little |d|^2 (nothing wanders off), |change of step of d|^2 (no pops), held |height|^2 and
-    drawn |path + d - goal|^2. It is the solution of a banded linear system.
+    drawn |path + d - goal|^2. It is the solution of a banded linear system, for all joints and axes at once.
 
     Args:
         path: metres.
-        standing: (2,) heights on the floor, metres.
-        held: (T, 2) in 0..1.
+        standing: (K,) heights on the floor, metres.
+        held: (T, K) in 0..1.
         scale: frames a second over 30.
-        drawn: (T, 2) in 0..1, how much the joint is drawn to `goal`.
-        goal: (T, 2, 3) metres.
+        drawn: (T, K) in 0..1, how much a joint is drawn to `goal`.
+        goal: (T, K, 3) metres.
     """
     from scipy.linalg import solveh_banded
 
-    points, sure = path.numpy(), held.numpy()
-    pair = np.minimum(sure[1:], sure[:-1])
+    points, sure = path.numpy().transpose(1, 0, 2), held.numpy().T  # (K, T, 3), (K, T)
+    joints, frames = sure.shape
+    pair = np.minimum(sure[:, 1:], sure[:, :-1])
     hold = pair / (1.0001 - pair)
-    height = points[..., 1] - standing.numpy()
-    result = np.zeros(points.shape)
-    for joint, upwards in ((0, False), (0, True), (1, False), (1, True)):
-        axes = [1] if upwards else [0, 2]
-        matrix = _banded(1 + hold[:, joint], (_SMOOTHNESS * scale) ** 2)
-        matrix[2] += ((_MEMORY_UPWARDS if upwards else _MEMORY) * scale) ** -2
-        pull = np.zeros((len(points), len(axes)))
-        force = hold[:, joint, None] * np.diff(points[:, joint, axes], axis=0)
-        pull[:-1] += force
-        pull[1:] -= force
-        if upwards:
-            matrix[2] += sure[:, joint]
-            pull[:, 0] -= sure[:, joint] * (height - height.clip(0, _PLAY))[:, joint]
-        if drawn is not None and goal is not None:
-            weight = 20 * drawn[:, joint].numpy()
-            matrix[2] += weight
-            pull += weight[:, None] * (goal.numpy() - points)[:, joint, axes]
-        result[:, joint, axes] = solveh_banded(matrix, pull, check_finite=False)
-    far = np.linalg.norm(result, axis=-1, keepdims=True) / _FARTHEST
-    return _above_floor(path + torch.from_numpy(result / (1 + far**6) ** (1 / 6)).to(path), standing)
+    height = points[..., 1] - standing.numpy()[:, None]
+    force = hold[..., None] * np.diff(points, axis=1)
+    pull = np.zeros_like(points)
+    pull[:, :-1] += force
+    pull[:, 1:] -= force
+    pull[..., 1] -= sure * (height - height.clip(0, _PLAY))
+    across = _banded(1 + hold, (_SMOOTHNESS * scale) ** 2)  # (3, K, T)
+    upwards = across.copy()
+    across[2] += (_MEMORY * scale) ** -2
+    upwards[2] += (_MEMORY_UPWARDS * scale) ** -2 + sure
+    if drawn is not None and goal is not None:
+        weight = 20 * drawn.numpy().T
+        across[2] += weight
+        upwards[2] += weight
+        pull += weight[..., None] * (goal.numpy().transpose(1, 0, 2) - points)
+    # The systems of all joints, across the floor and upwards, one after the other: their bands do not meet.
+    bands = np.concatenate((across, upwards), axis=1).reshape(3, -1)
+    vertical = np.stack((pull[..., 1], np.zeros_like(height)), axis=-1)
+    sides = np.concatenate((pull[..., [0, 2]], vertical)).reshape(-1, 2)
+    solved = solveh_banded(bands, sides, check_finite=False).reshape(2, joints, frames, 2)
+    moved = np.stack((solved[0, ..., 0], solved[1, ..., 0], solved[0, ..., 1]), axis=-1)
+    far = np.linalg.norm(moved, axis=-1, keepdims=True) / _FARTHEST
+    moved = (moved / (1 + far**6) ** (1 / 6)).transpose(1, 0, 2)
+    return _above_floor(path + torch.from_numpy(moved).to(path), standing)
 
 
 def _above_floor(path: Tensor, standing: Tensor) -> Tensor:
-    """Paths (T, 2, 3) of which nothing is in the floor; what is far under it, as on steps downwards, stays there."""
+    """Paths (T, K, 3) of which nothing is in the floor; what is far under it, as on steps downwards, stays there."""
     over = path[..., 1] - standing
-    lifted = F.softplus(over * 800) / 800
+    lifted = ramp(over, _CORNER)
     share = _falling(-over, *_SUNK)
     heights = standing + over + share * (lifted - over)
     return torch.stack((path[..., 0], heights, path[..., 2]), dim=-1)
 
 
 def _banded(weights: Array, smoothness: float) -> Array:
-    """Upper bands (3, T) of the matrix of sum weights |d[t+1] - d[t]|^2 + smoothness |d[t+1] - 2 d[t] + d[t-1]|^2."""
-    bands = np.zeros((3, len(weights) + 1))
-    bands[2, :-1] += weights
-    bands[2, 1:] += weights
-    bands[1, 1:] -= weights
+    """Upper bands (3, K, T) of sum weights |d[t+1] - d[t]|^2 + smoothness |d[t+1] - 2 d[t] + d[t-1]|^2.
+
+    Args:
+        weights: (K, T - 1).
+        smoothness: of the second differences.
+    """
+    joints, steps = weights.shape
+    bands = np.zeros((3, joints, steps + 1))
+    bands[2, :, :-1] += weights
+    bands[2, :, 1:] += weights
+    bands[1, :, 1:] -= weights
     for offset, part in ((0, 1.0), (1, 4.0), (2, 1.0)):
-        bands[2, offset : len(weights) - 1 + offset] += part * smoothness
-    bands[1, 1:-1] -= 2 * smoothness
-    bands[1, 2:] -= 2 * smoothness
-    bands[0, 2:] += smoothness
+        bands[2, :, offset : steps - 1 + offset] += part * smoothness
+    bands[1, :, 1:-1] -= 2 * smoothness
+    bands[1, :, 2:] -= 2 * smoothness
+    bands[0, :, 2:] += smoothness
     return bands
 
 

@@ -16,12 +16,12 @@ from torch import Tensor
 from motionmill.motion.motion import Motion
 from motionmill.motion.rotations import matrix_from_axis_angle, rotation_between
 from motionmill.motion.skeleton import Skeleton
-from motionmill.motion.smoothing import highest, low_pass
+from motionmill.motion.smoothing import highest, low_pass, ramp
 
 _PARTS: Final = ("hip", "knee", "ankle", "foot")
-_LONGEST_REACH: Final = (
-    0.997  # of thigh plus shin: no leg is pulled straighter than it was or than this
-)
+_LONGEST_REACH: Final = 0.9985  # of thigh plus shin: straighter no leg gets
+_SLACK: Final = 0.001  # metres before that at which it begins to resist
+_LEAST_BEND: Final = 0.01  # of a knee, so that its axis is clear, radians
 _SLIGHT_BEND: Final = 0.03  # a knee bent less than about this is straight, radians
 _DEEPEST: Final = 0.08  # most by which the root sinks so that held feet are reached, metres
 
@@ -35,9 +35,10 @@ class Legs:
         world: (T, 2, 4, 3, 3) world rotations of hips, knees, ankles and feet.
         above: (T, 3, 3) world rotation of the joint that the legs hang from.
         hips: (T, 2, 3) positions.
+        ankles: (T, 2, 3) positions.
+        toes: (T, 2, 3) positions of the balls of the feet.
         thigh: (T, 2, 3) from hip to knee.
         shin: (T, 2, 3) from knee to ankle, after bends that no knee can make were taken out.
-        sole: (T, 2, 3) from ankle to the ball of the foot.
         axis: (T, 2, 3) unit axes about which the knees bend.
         unbent: (T, 2, 3, 3) the rotations by which such bends were taken out.
     """
@@ -46,21 +47,12 @@ class Legs:
     world: Tensor
     above: Tensor
     hips: Tensor
+    ankles: Tensor
+    toes: Tensor
     thigh: Tensor
     shin: Tensor
-    sole: Tensor
     axis: Tensor
     unbent: Tensor
-
-    @property
-    def ankles(self) -> Tensor:
-        """(T, 2, 3) positions."""
-        return self.hips + self.thigh + self.shin
-
-    @property
-    def toes(self) -> Tensor:
-        """(T, 2, 3) positions of the balls of the feet."""
-        return self.ankles + self.sole
 
 
 def legs_of(motion: Motion) -> Legs:
@@ -68,12 +60,12 @@ def legs_of(motion: Motion) -> Legs:
     indices, chain = _chain(motion.skeleton)
     joints, world = chain.forward_kinematics(motion.rotations[:, indices], motion.root)
     hips, knees, ankles, toes = (joints[:, pair] for pair in _pairs(chain))
-    thigh, shin, sole = knees - hips, ankles - knees, toes - ankles
+    thigh, shin = knees - hips, ankles - knees
     rotations = torch.stack([world[:, pair] for pair in _pairs(chain)], dim=2)
     axis, straightened = _knee_hinges(rotations[:, :, 0], thigh, shin)
     unbent = rotation_between(shin, straightened)
     above = world[:, chain.parents[_pairs(chain)[0][0]]]
-    return Legs(motion, rotations, above, hips, thigh, straightened, sole, axis, unbent)
+    return Legs(motion, rotations, above, hips, ankles, toes, thigh, straightened, axis, unbent)
 
 
 def with_feet(legs: Legs, ankles: Tensor, toes: Tensor, held: Tensor) -> Motion:
@@ -89,12 +81,12 @@ def with_feet(legs: Legs, ankles: Tensor, toes: Tensor, held: Tensor) -> Motion:
     """
     motion, scale = legs.motion, legs.motion.fps / 30
     shift = low_pass((ankles - legs.ankles).mean(dim=1), 2.0 * scale)
-    reach = _reach(legs.thigh, legs.shin)
+    reach = _LONGEST_REACH * (_length(legs.thigh) + _length(legs.shin))
     leg_held = torch.maximum(held[:, :2], held[:, 2:])
     down = _lowering(ankles - legs.hips - shift[:, None], reach, leg_held, scale)
     shift = torch.cat((shift[:, :1], shift[:, 1:2] - down[:, None], shift[:, 2:]), dim=1)
     leg, bend = _two_bones(legs, ankles - legs.hips - shift[:, None], reach)
-    turn = rotation_between(legs.sole, toes - ankles)
+    turn = rotation_between(legs.toes - legs.ankles, toes - ankles)
 
     hip, knee, ankle, foot = legs.world.unbind(dim=2)
     hip, knee = leg @ hip, leg @ bend @ legs.unbent @ knee
@@ -141,16 +133,10 @@ def _chain(skeleton: Skeleton) -> tuple[list[int], Skeleton]:
     )
 
 
-def _reach(thigh: Tensor, shin: Tensor) -> Tensor:
-    """(T, 2) how far each leg may be stretched: as far as it was, or nearly straight, metres."""
-    whole = _length(thigh) + _length(shin)
-    return torch.maximum(_length(thigh + shin), _LONGEST_REACH * whole)
-
-
 def _lowering(targets: Tensor, reach: Tensor, held: Tensor, scale: float) -> Tensor:
     """(T,) by how much the root must sink, smoothly, so that held ankles (T, 2, 3 from the hips) are within reach."""
     across = _length(targets[..., [0, 2]])
-    needed = -targets[..., 1] - ((reach - 0.001) ** 2 - across**2).clamp(min=0).sqrt()
+    needed = -targets[..., 1] - ((reach - _SLACK) ** 2 - across**2).clamp(min=0).sqrt()
     needed = (needed.clamp(0, _DEEPEST) * held).amax(dim=1)
     return low_pass(highest(needed[:, None], round(5 * scale)), 2.5 * scale)[:, 0]
 
@@ -179,7 +165,7 @@ def _knee_hinges(rotations: Tensor, thigh: Tensor, shin: Tensor) -> tuple[Tensor
     across = bend - forwards * hinge
     square = (across**2).sum(-1, keepdim=True)
     across = across * square / (square + (2 * _SLIGHT_BEND) ** 2)
-    forwards = F.softplus(forwards / _SLIGHT_BEND) * _SLIGHT_BEND + 0.01
+    forwards = _LEAST_BEND + ramp(forwards - _LEAST_BEND, _SLIGHT_BEND)
     bend = forwards * hinge + across
     angle, axis = _length(bend)[..., None], F.normalize(bend, dim=-1)
     direction = torch.cos(angle) * along + torch.sin(angle) * torch.linalg.cross(axis, along)
@@ -198,7 +184,7 @@ def _two_bones(legs: Legs, targets: Tensor, reach: Tensor) -> tuple[Tensor, Tens
     """
     thigh, shin = legs.thigh, legs.shin
     upper, lower = _length(thigh), _length(shin)
-    distance = reach - F.softplus((reach - _length(targets)) * 1000) / 1000
+    distance = reach - ramp(reach - _length(targets), _SLACK)
     distance = torch.maximum(distance, (upper - lower).abs() + 0.1 * upper)
     cosine = (distance**2 - upper**2 - lower**2) / (2 * upper * lower)
     bend = torch.acos(cosine.clamp(-1, 1)) - torch.acos(

@@ -52,6 +52,12 @@ def low_pass(values: Tensor, sigma: float) -> Tensor:
     return _filtered(values, _gaussian(sigma, radius, values)[None])[0]
 
 
+def ramp(values: Tensor, corner: float) -> Tensor:
+    """max(values, 0) with a round corner: 0 up to -corner, the values themselves from +corner on."""
+    inside = (values + corner).clamp(0, 2 * corner)
+    return inside**2 / (4 * corner) + (values - corner).clamp(min=0)
+
+
 def mean_around(values: Tensor, radius: int) -> Tensor:
     """(T, G) mean over the frames at most `radius` away, fewer at the ends."""
     width = 2 * radius + 1
