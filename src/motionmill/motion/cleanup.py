@@ -15,12 +15,14 @@ import torch
 from torch import Tensor
 
 from motionmill.motion import physics
-from motionmill.motion.footlock import lock_feet
+from motionmill.motion.footlock import locked
+from motionmill.motion.legs import legs_of
 from motionmill.motion.motion import Motion
 from motionmill.motion.rotations import slerp
 from motionmill.motion.smoothing import smooth
 
 _log = logging.getLogger(__name__)
+_LEVEL: Final = 0.003  # a floor as near to y = 0 as this is left alone, metres
 _FAR_OFF: Final = 0.5  # a floor this far from y = 0 is worth a word, metres
 
 
@@ -49,7 +51,9 @@ def clean(motion: Motion, *, strength: float = 1.0) -> Motion:
         rotations=motion.rotations.detach().double().cpu(),
         root=motion.root.detach().double().cpu(),
     )
-    cleaned = lock_feet(smooth(to_floor(exact)))
+    legs = legs_of(smooth(exact))
+    height = _worth_telling(physics.floor_under(legs.clearance), motion)
+    cleaned = locked(legs.moved(min(max(height, -_LEVEL), _LEVEL) - height))
     rotations, root = cleaned.rotations, cleaned.root
     if strength < 1:
         weight = rotations.new_tensor(strength).expand(rotations.shape[:2])
@@ -60,14 +64,19 @@ def clean(motion: Motion, *, strength: float = 1.0) -> Motion:
 
 def to_floor(motion: Motion) -> Motion:
     """The motion raised or lowered as a whole so that its floor is at y = 0; said where that is far."""
-    height = physics.floor(motion)
+    height = _worth_telling(physics.floor(motion), motion)
+    return replace(motion, root=motion.root - motion.root.new_tensor([0, height, 0]))
+
+
+def _worth_telling(height: float, motion: Motion) -> float:
+    """The height of the floor, metres, after a warning where it is far from 0."""
     if abs(height) > _FAR_OFF:
         _log.warning(
             "%s: its floor is estimated at %.2f m; the motion is moved so that it is at 0",
             motion.name or "motion",
             height,
         )
-    return replace(motion, root=motion.root - motion.root.new_tensor([0, height, 0]))
+    return height
 
 
 def _check_finite(motion: Motion) -> None:

@@ -21,9 +21,9 @@ from motionmill.motion.smoothing import highest, low_pass, ramp
 
 Array = NDArray[np.float64]
 
-_ROUNDS: Final = 2  # of looking for contacts again
+_ROUNDS: Final = 1  # of looking for contacts again
 _FARTHEST: Final = 0.25  # most by which a foot is moved, metres
-_PLAY: Final = 0.008  # a held foot joint may be this far over its standing height, metres
+_PLAY: Final = 0.005  # a held foot joint may be this far over its standing height, metres
 _SMOOTHNESS: Final = 2.5  # frames over which a foot is caught and let go, at 30 fps
 _MEMORY: Final = 10.0  # frames over which a correction fades where the foot is free, at 30 fps
 _MEMORY_UPWARDS: Final = 4.0
@@ -33,13 +33,17 @@ _SUNK: Final = (0.10, 0.18)  # a foot this far under the floor is in it; from th
 
 def lock_feet(motion: Motion) -> Motion:
     """Holds feet still where they rest on the floor, by moving the legs and, a little, the root."""
-    if len(motion) < 4:
-        return motion
-    legs = legs_of(motion)
+    return locked(legs_of(motion))
+
+
+def locked(legs: Legs) -> Motion:
+    """The motion of these legs with feet that hold still where they rest on the floor."""
+    if len(legs.motion) < 4:
+        return legs.motion
     held = contacts_to_lock(legs)
     if not bool((held > 0).any()):
-        return motion
-    ankles, toes = _foot_targets(legs, held)
+        return legs.motion
+    ankles, toes = foot_targets(legs, held, pressed=held)
     return with_feet(legs, ankles, toes, held)
 
 
@@ -49,12 +53,11 @@ def contacts_to_lock(legs: Legs) -> Tensor:
     A held foot slows down before and after, and is then slow for longer: contacts are looked for again on the held
     paths, so that a second clean-up finds no more of them.
     """
-    feet = torch.cat((legs.ankles, legs.toes), dim=1)
+    feet, fps = legs.feet, legs.motion.fps
     standing = physics.standing_heights(legs.motion.skeleton).to(feet)
-    fps = legs.motion.fps
     held = resting(feet, feet[..., 1] - standing, fps)
     for _ in range(_ROUNDS):
-        settled = _settled(feet, standing, held, fps / 30)
+        settled = _settled(feet, standing, held, held, fps / 30)
         held = torch.maximum(held, resting(settled, settled[..., 1] - standing, fps))
     return held
 
@@ -97,19 +100,30 @@ def _falling(values: Tensor, start: float, end: float) -> Tensor:
     return ((end - values) / (end - start)).clamp(0, 1)
 
 
-def _foot_targets(legs: Legs, held: Tensor) -> tuple[Tensor, Tensor]:
+def foot_targets(
+    legs: Legs, held: Tensor, *, pressed: Tensor, steps: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Where ankles and toes (T, 2, 3) should be: still where they are held, on the floor, a foot's length apart.
 
     Where the toes rest the ankle has to be a foot's length behind them, and where only the heel rests it stays where it
     will be when the toes are down, too.
+
+    Args:
+        legs: as they are.
+        held: (T, 4) in 0..1, how surely each foot joint must not move.
+        pressed: (T, 4) in 0..1, how surely it rests on the floor.
+        steps: (T - 1, 4, 3) by how much held joints move instead of standing still, metres.
     """
     length, scale = _length(legs.toes - legs.ankles), legs.motion.fps / 30
     standing = physics.standing_heights(legs.motion.skeleton).to(legs.hips)
     heel, ball = held[:, :2], held[:, 2:]
-    feet = _settled(torch.cat((legs.ankles, legs.toes), dim=1), standing, held, scale)
+    feet = _settled(legs.feet, standing, held, pressed, scale, steps)
     ankles, toes = feet[:, :2], feet[:, 2:]
     behind = toes - length[..., None] * F.normalize(toes - ankles, dim=-1)
-    ankles = _settled(legs.ankles, standing[:2], heel, scale, ball, behind)
+    own = None if steps is None else steps[:, :2]
+    ankles = _settled(
+        legs.ankles, standing[:2], heel, pressed[:, :2], scale, own, drawn=ball, goal=behind
+    )
     along = toes - ankles
     excess = (1 - length / _length(along).clamp(min=1e-6))[..., None] * along
     share = low_pass(0.5 + 0.5 * (heel - ball), scale)[..., None].clamp(0, 1)
@@ -121,40 +135,50 @@ def _settled(
     path: Tensor,
     standing: Tensor,
     held: Tensor,
+    pressed: Tensor,
     scale: float,
+    steps: Tensor | None = None,
+    *,
     drawn: Tensor | None = None,
     goal: Tensor | None = None,
 ) -> Tensor:
-    """Paths (T, K, 3) of joints, moved smoothly so that they stand still on the floor where they are held.
+    """Paths (T, K, 3) of joints, moved smoothly so that they stand still where they are held, on the floor.
 
-    The displacement d minimises, over the clip, the sum of hold |step of (path + d)|^2, |step of d|^2 (what swings
-    keeps its velocity), a little |d|^2 (nothing wanders off), |change of step of d|^2 (no pops), held |height|^2 and
-    drawn |path + d - goal|^2. It is the solution of a banded linear system, for all joints and axes at once.
+    The displacement d minimises, over the clip, the sum of hold |step of (path + d) - given step|^2, |step of d|^2
+    (what swings keeps its velocity), a little |d|^2 (nothing wanders off), |change of step of d|^2 (no pops),
+    pressed |height|^2 and drawn |path + d - goal|^2. It is the solution of a banded linear system, for all joints and
+    axes at once.
 
     Args:
         path: metres.
         standing: (K,) heights on the floor, metres.
         held: (T, K) in 0..1.
+        pressed: (T, K) in 0..1.
         scale: frames a second over 30.
+        steps: (T - 1, K, 3) given steps, metres; none without them.
         drawn: (T, K) in 0..1, how much a joint is drawn to `goal`.
         goal: (T, K, 3) metres.
     """
     from scipy.linalg import solveh_banded
 
     points, sure = path.numpy().transpose(1, 0, 2), held.numpy().T  # (K, T, 3), (K, T)
+    press = pressed.numpy().T
     joints, frames = sure.shape
     pair = np.minimum(sure[:, 1:], sure[:, :-1])
     hold = pair / (1.0001 - pair)
     height = points[..., 1] - standing.numpy()[:, None]
-    force = hold[..., None] * np.diff(points, axis=1)
+    moves = np.diff(points, axis=1)
+    if steps is not None:
+        moves = moves - steps.numpy().transpose(1, 0, 2)
+    force = hold[..., None] * moves
     pull = np.zeros_like(points)
     pull[:, :-1] += force
     pull[:, 1:] -= force
-    pull[..., 1] -= sure * (height - height.clip(0, _PLAY))
+    pull[..., 1] -= press * (height - height.clip(0, _PLAY))
     across = _banded(1 + hold, (_SMOOTHNESS * scale) ** 2)  # (3, K, T)
     upwards = across.copy()
     across[2] += (_MEMORY * scale) ** -2
-    upwards[2] += (_MEMORY_UPWARDS * scale) ** -2 + sure
+    upwards[2] += (_MEMORY_UPWARDS * scale) ** -2 + press
     if drawn is not None and goal is not None:
         weight = 20 * drawn.numpy().T
         across[2] += weight

@@ -13,11 +13,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from motionmill.motion import physics
 from motionmill.motion.motion import Motion
 from motionmill.motion.rotations import matrix_from_axis_angle, rotation_between
 from motionmill.motion.skeleton import Skeleton
 from motionmill.motion.smoothing import highest, low_pass, ramp
 
+_CHUNK: Final = 4096  # frames whose joints are computed at once, so that long motions need no more memory
 _PARTS: Final = ("hip", "knee", "ankle", "foot")
 _LONGEST_REACH: Final = 0.9985  # of thigh plus shin: straighter no leg gets
 _SLACK: Final = 0.001  # metres before that at which it begins to resist
@@ -41,6 +43,7 @@ class Legs:
         shin: (T, 2, 3) from knee to ankle, after bends that no knee can make were taken out.
         axis: (T, 2, 3) unit axes about which the knees bend.
         unbent: (T, 2, 3, 3) the rotations by which such bends were taken out.
+        clearance: (T,) height of the lowest part of the whole body, see `physics.clearances`.
     """
 
     motion: Motion
@@ -53,19 +56,48 @@ class Legs:
     shin: Tensor
     axis: Tensor
     unbent: Tensor
+    clearance: Tensor
+
+    @property
+    def feet(self) -> Tensor:
+        """(T, 4, 3) positions of the foot joints."""
+        return torch.cat((self.ankles, self.toes), dim=1)
+
+    def moved(self, height: float) -> Legs:
+        """The same higher by so many metres."""
+        up = self.hips.new_tensor([0.0, height, 0.0])
+        motion = replace(self.motion, root=self.motion.root + up)
+        places = {name: getattr(self, name) + up for name in ("hips", "ankles", "toes")}
+        return replace(self, motion=motion, clearance=self.clearance + height, **places)
 
 
 def legs_of(motion: Motion) -> Legs:
-    """The legs of a motion on a skeleton with the legs of SMPL-22."""
-    indices, chain = _chain(motion.skeleton)
-    joints, world = chain.forward_kinematics(motion.rotations[:, indices], motion.root)
-    hips, knees, ankles, toes = (joints[:, pair] for pair in _pairs(chain))
+    """The legs of a motion.
+
+    Raises:
+        ValueError: a skeleton without the legs of SMPL-22.
+    """
+    pairs = _pairs(motion.skeleton)
+    indices = [index for pair in zip(*pairs, strict=True) for index in pair]  # a leg after the other
+    root = motion.skeleton.parents[pairs[0][0]]
+    joints, rotations, above, clearance = [], [], [], []
+    for at in range(0, len(motion), _CHUNK):
+        part = motion[at : at + _CHUNK]
+        positions, world = motion.skeleton.forward_kinematics(part.rotations, part.root)
+        joints.append(positions[:, indices])
+        rotations.append(world[:, indices])
+        above.append(world[:, root])
+        clearance.append(physics.clearances(positions, motion.skeleton))
+    places = torch.cat(joints).unflatten(1, (2, 4))
+    world = torch.cat(rotations).unflatten(1, (2, 4))
+    hips, knees, ankles, toes = places.unbind(dim=2)
     thigh, shin = knees - hips, ankles - knees
-    rotations = torch.stack([world[:, pair] for pair in _pairs(chain)], dim=2)
-    axis, straightened = _knee_hinges(rotations[:, :, 0], thigh, shin)
+    axis, straightened = _knee_hinges(world[:, :, 0], thigh, shin)
     unbent = rotation_between(shin, straightened)
-    above = world[:, chain.parents[_pairs(chain)[0][0]]]
-    return Legs(motion, rotations, above, hips, ankles, toes, thigh, straightened, axis, unbent)
+    return Legs(
+        motion, world, torch.cat(above), hips, ankles, toes, thigh, straightened, axis, unbent,
+        torch.cat(clearance),
+    )  # fmt: skip
 
 
 def with_feet(legs: Legs, ankles: Tensor, toes: Tensor, held: Tensor) -> Motion:
@@ -95,12 +127,8 @@ def with_feet(legs: Legs, ankles: Tensor, toes: Tensor, held: Tensor) -> Motion:
         (legs.above[:, None].mT @ hip, hip.mT @ knee, knee.mT @ ankle, ankle.mT @ foot), dim=1
     )
     rotations = motion.rotations.clone()
-    rotations[:, _indices(motion.skeleton)] = local
+    rotations[:, [index for pair in _pairs(motion.skeleton) for index in pair]] = local
     return replace(motion, root=motion.root + shift, rotations=rotations)
-
-
-def _indices(skeleton: Skeleton) -> list[int]:
-    return [index for pair in _pairs(skeleton) for index in pair]
 
 
 @functools.lru_cache(maxsize=64)
@@ -115,22 +143,6 @@ def _pairs(skeleton: Skeleton) -> tuple[list[int], ...]:
             "from one joint, as SMPL-22's are; retarget the motion first"
         )
     return pairs
-
-
-@functools.lru_cache(maxsize=64)
-def _chain(skeleton: Skeleton) -> tuple[list[int], Skeleton]:
-    """The leg joints and what they hang from: indices, and a skeleton of these alone."""
-    wanted = set(_indices(skeleton))
-    for joint in range(skeleton.num_joints - 1, -1, -1):
-        if joint in wanted and skeleton.parents[joint] >= 0:
-            wanted.add(skeleton.parents[joint])
-    indices = sorted(wanted)
-    parents = [skeleton.parents[joint] for joint in indices]
-    return indices, Skeleton(
-        tuple(skeleton.names[joint] for joint in indices),
-        tuple(indices.index(parent) if parent >= 0 else -1 for parent in parents),
-        skeleton.offsets[indices],
-    )
 
 
 def _lowering(targets: Tensor, reach: Tensor, held: Tensor, scale: float) -> Tensor:
