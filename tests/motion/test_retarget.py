@@ -13,12 +13,7 @@ from motionmill.formats import packed
 from motionmill.formats.packed import DROPPED, PackedClip, read_folder
 from motionmill.motion import physics, rigs
 from motionmill.motion.motion import Motion
-from motionmill.motion.retarget import (
-    bone_direction_error,
-    bone_direction_errors,
-    retarget,
-    upright,
-)
+from motionmill.motion.retarget import retarget, upright
 from motionmill.motion.rig_tables import AXES, SIDES
 from motionmill.motion.rigs import recognise
 from motionmill.motion.rotations import (
@@ -28,6 +23,7 @@ from motionmill.motion.rotations import (
     yaw_matrix,
 )
 from motionmill.motion.skeleton import Skeleton, adult_skeleton
+from motionmill.motion.transfer import bone_direction_error, bone_direction_errors
 
 # One clip of every rig: folder, id, whether it walks or runs forward.
 CLIPS = [

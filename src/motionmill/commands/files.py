@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import tyro
 
@@ -37,13 +39,34 @@ def convert(
     )
 
 
-def inspect(source: tyro.conf.Positional[Path], /) -> None:
+def inspect(
+    source: tyro.conf.Positional[Path | None] = None,
+    /,
+    retarget_report: tuple[Path, ...] = (),
+) -> None:
     """What is in a motion file: skeleton, length, path, feet.
 
     Args:
         source: .bvh .npz .glb .npy
+        retarget_report: files and folders; a table of how well they are carried over to our skeleton.
     """
+    if retarget_report:
+        from motionmill.formats import collection
+
+        print(collection.retarget_report(retarget_report, watch=_watched))
+        return
+    if source is None:
+        raise ValueError("nothing to inspect; name a motion file, or --retarget-report PATHS")
     from motionmill.formats.files import load
     from motionmill.motion.report import report
 
     print(report(load(source)))
+
+
+def _watched(items: Sequence[Any]) -> Iterable[Any]:
+    """The items, with a bar on standard error where that is a terminal."""
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    return track(items, "retargeting", console=console, disable=not console.is_terminal)

@@ -157,7 +157,7 @@ def _knee_hinges(rotations: Tensor, thigh: Tensor, shin: Tensor) -> tuple[Tensor
     """The axes about which the knees bend, and where the shins are when bends that no knee can make are taken out.
 
     The bend is a vector, axis times angle; its part along the thigh's x axis is made positive (a knee never bends
-    backwards), small parts across it are made smaller, both smoothly, so that the axis stays clear in straight legs.
+    backwards), parts across it are made smaller in nearly straight legs, both smoothly, so that the axis stays clear.
 
     Args:
         rotations: (T, 2, 3, 3) world rotations of the hips.
@@ -175,7 +175,7 @@ def _knee_hinges(rotations: Tensor, thigh: Tensor, shin: Tensor) -> tuple[Tensor
     hinge = F.normalize(hinge, dim=-1)
     forwards = (bend * hinge).sum(-1, keepdim=True)
     across = bend - forwards * hinge
-    square = (across**2).sum(-1, keepdim=True)
+    square = (bend**2).sum(-1, keepdim=True)
     across = across * square / (square + (2 * _SLIGHT_BEND) ** 2)
     forwards = _LEAST_BEND + ramp(forwards - _LEAST_BEND, _SLIGHT_BEND)
     bend = forwards * hinge + across

@@ -50,6 +50,44 @@ def recognise(skeleton: Skeleton) -> Rig:
     Raises:
         ValueError: unknown joint names (the message lists what is missing), or a rest pose that is no person.
     """
+    rig = known_rig(skeleton)
+    if rig is None:
+        raise ValueError(
+            f"skeleton with joints {', '.join(skeleton.names[:6])}, ...: the zero pose is no T-pose and the axes of "
+            "this rig are not known; export it with a T-pose as the rest pose"
+        )
+    return rig
+
+
+@functools.lru_cache(maxsize=256)
+def known_rig(skeleton: Skeleton) -> Rig | None:
+    """The rig of a skeleton whose zero pose stands or whose axes are in the tables, else None.
+
+    Raises:
+        ValueError: unknown joint names; the message lists what is missing.
+    """
+    points = skeleton.rest_joints.double()
+    for name, joints, spine in named_joints(skeleton):
+        turn = body_axes(points, joints)
+        if turn is not None:
+            rest = turn.repeat(skeleton.num_joints, 1, 1)
+            joints, spine = _with_neck(points, joints, spine)
+            return _neutral(Rig(name, joints, spine, rest, turn[1]))
+        for family, axes in AXES.items():
+            rest = _rest_rotations(axes, skeleton, joints, spine)
+            turn = body_axes(pose(skeleton, rest), joints)
+            if turn is not None and torch.allclose(turn, torch.eye(3, dtype=turn.dtype), atol=0.2):
+                up = torch.tensor([0.0, 1.0, 0.0], dtype=rest.dtype)
+                return _neutral(Rig(family, joints, spine, rest, up))
+    return None
+
+
+def named_joints(skeleton: Skeleton) -> list[tuple[str, dict[str, int], tuple[int, ...]]]:
+    """What the joints' names may mean: (family of names, SMPL-22 name -> index, spine from below), the likeliest first.
+
+    Raises:
+        ValueError: unknown joint names; the message lists what is missing.
+    """
     plain = _plain_names(skeleton.names)
     found = [
         (naming, _match(naming, plain))
@@ -66,24 +104,10 @@ def recognise(skeleton: Skeleton) -> Rig:
             f"skeleton with joints {', '.join(skeleton.names[:6])}, ...: unknown rig; the names come closest to "
             f"{naming.name}, which lacks {', '.join(missing)}"
         )
-    for naming, joints in complete:
-        spine = tuple(plain[name] for name in naming.spine if name in plain)
-        points = skeleton.rest_joints.double()
-        turn = body_axes(points, joints)
-        if turn is not None:
-            rest = turn.repeat(skeleton.num_joints, 1, 1)
-            joints, spine = _with_neck(points, joints, spine)
-            return _neutral(Rig(naming.name, joints, spine, rest, turn[1]))
-        for name, axes in AXES.items():
-            rest = _rest_rotations(axes, skeleton, joints, spine)
-            turn = body_axes(pose(skeleton, rest), joints)
-            if turn is not None and torch.allclose(turn, torch.eye(3, dtype=turn.dtype), atol=0.2):
-                up = torch.tensor([0.0, 1.0, 0.0], dtype=rest.dtype)
-                return _neutral(Rig(name, joints, spine, rest, up))
-    raise ValueError(
-        f"skeleton with joints {', '.join(skeleton.names[:6])}, ...: the zero pose is no T-pose and the axes of "
-        "this rig are not known; export it with a T-pose as the rest pose"
-    )
+    return [
+        (naming.name, joints, tuple(plain[name] for name in naming.spine if name in plain))
+        for naming, joints in complete
+    ]
 
 
 def body_axes(positions: Tensor, joints: Mapping[str, int]) -> Tensor | None:
