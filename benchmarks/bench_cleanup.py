@@ -13,9 +13,10 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import resource
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,13 +25,14 @@ import torch
 import torch.nn.functional as F
 from host import host
 from torch import Tensor
+from worst import draw_worst
 
 from motionmill.formats import packed
-from motionmill.motion import cleanup, footlock, physics, smoothing
+from motionmill.motion import cleanup, footlock, physics
 from motionmill.motion.features import from_motion, to_motion
-from motionmill.motion.motion import Motion
+from motionmill.motion.motion import Motion, concatenate
 from motionmill.motion.retarget import retarget
-from motionmill.motion.rotations import matrix_from_axis_angle
+from motionmill.motion.rotations import heading, matrix_from_axis_angle, yaw_matrix
 from motionmill.pipeline import TextToMotion
 
 DATA = Path(__file__).resolve().parents[1] / ".." / "shared" / "data"
@@ -80,10 +82,33 @@ def main() -> None:
             row, cleaned = measured(pairs, strength, arguments.repeats)
             result[kind][f"strength {strength:g}"] = row
             print(line(kind, strength, row), flush=True)
-        if False:
-            draw_worst(kind, pairs, cleaned, arguments.sheets)
+        if arguments.sheets:
+            arguments.sheets.mkdir(parents=True, exist_ok=True)
+            before = [pair.motion for pair in pairs]
+            worst = draw_worst(arguments.sheets / kind.replace(", ", "-"), before, cleaned)
+            result[kind]["worst"] = worst
+    result["long"] = long(kinds["real, Bandai"])
+    print(f"long: {result['long']}")
     if arguments.output:
         arguments.output.write_text(json.dumps(result, indent=1) + "\n")
+
+
+def long(pairs: Sequence[Pair], frames: int = 100_000) -> dict[str, float]:
+    """Time and memory of the clean-up of one endless motion, single precision as the model makes it."""
+    motions = [replace(pair.motion, name="") for pair in pairs]
+    whole = concatenate(motions * (frames // sum(map(len, motions)) + 1))[:frames]
+    whole = replace(whole, rotations=whole.rotations.float(), root=whole.root.float())
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    start = time.process_time()
+    cleanup.clean(whole)
+    seconds = time.process_time() - start
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {
+        "frames": frames,
+        "motion_mib": round(whole.rotations.nbytes / 2**20),
+        "more_memory_mib": round((after - before) / 1024),
+        "frames_per_cpu_second": round(frames / seconds),
+    }
 
 
 def collect(arguments: argparse.Namespace) -> dict[str, list[Pair]]:
@@ -134,8 +159,6 @@ def reconstruct(pipeline: TextToMotion, motion: Motion) -> Motion | None:
     if len(motion) < codec.frames_per_token:
         return None
     made = to_motion(codec.decode(codec.encode(from_motion(motion).float())), name=motion.name)
-    from motionmill.motion.rotations import heading, yaw_matrix
-
     turn = yaw_matrix(heading(motion.rotations[0, 0]))
     return made.transformed(turn, motion.root[0] * motion.root.new_tensor([1.0, 0.0, 1.0]))
 
@@ -151,7 +174,9 @@ def measured(
         seconds.append(time.process_time() - start)
     both = list(zip(cleaned, pairs, strict=True))
     row = {
-        "slide_mm": mean(physics.foot_slide(m, p.real if p.made_from_real else None) for m, p in both),
+        "slide_mm": mean(
+            physics.foot_slide(m, p.real if p.made_from_real else None) for m, p in both
+        ),
         "slide_own_weights_mm": mean(physics.foot_slide(m) for m in cleaned),
         "floating_percent": mean(map(physics.floating, cleaned)),
         "jitter": mean(map(physics.jitter, cleaned)),
@@ -184,9 +209,7 @@ def held_slide(cleaned: Sequence[Motion], pairs: Sequence[Pair]) -> dict[str, fl
 
 def held(motion: Motion) -> Tensor:
     """(T, 4) bool: which foot joints the clean-up of a motion holds for sure."""
-    smooth = smoothing.smooth(cleanup.to_floor(motion))
-    feet = smooth.joints()[:, physics.foot_indices(smooth.skeleton)]
-    return footlock.resting(feet, physics.foot_heights(smooth), smooth.fps) == 1
+    return footlock.contacts_to_lock(cleanup.prepared(motion)) == 1
 
 
 def foot_steps(motion: Motion) -> Tensor:

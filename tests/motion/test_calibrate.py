@@ -78,7 +78,9 @@ def test_a_world_whose_up_axis_is_z(walk: Motion) -> None:
 
 
 def test_what_does_not_move_cannot_be_told(walk: Motion) -> None:
-    still = replace(walk, rotations=walk.rotations[:1].expand(60, 22, 3, 3), root=walk.root[:1].expand(60, 3))
+    still = replace(
+        walk, rotations=walk.rotations[:1].expand(60, 22, 3, 3), root=walk.root[:1].expand(60, 3)
+    )
     straight = t_pose(walk).rotations.clone()
     straight[:, 16] = matrix_from_axis_angle(torch.tensor([0, 0, -1.4]).double())
     arms_down = replace(still, rotations=straight.expand(60, 22, 3, 3))

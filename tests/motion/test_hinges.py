@@ -54,5 +54,3 @@ def test_an_upper_arm_that_is_twisted_is_turned_and_no_bone_moves() -> None:
     result = elbows_of(motion)
     assert float(bends(result)[0, 2:].min()) > 0
     torch.testing.assert_close(result.joints(), motion.joints(), atol=1e-9, rtol=0)
-
-

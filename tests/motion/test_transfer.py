@@ -42,13 +42,18 @@ def test_the_correction_is_small_and_without_pops(source: Motion) -> None:
     plain, corrected = retarget(source, correct=False), retarget(source)
     moved = (plain.joints() - corrected.joints()).norm(dim=-1)
     assert float(moved.mean()) < 0.03
-    pops = [motion.joints()[:, 1:12].diff(n=2, dim=0).norm(dim=-1).max() for motion in (corrected, plain)]
+    pops = [
+        motion.joints()[:, 1:12].diff(n=2, dim=0).norm(dim=-1).max()
+        for motion in (corrected, plain)
+    ]
     assert pops[0] < 1.3 * pops[1] + 0.01
 
 
 def test_knees_bent_backwards_are_straightened_where_they_stand(shared: Path) -> None:
     source = load(shared / "data" / "originals" / FILES[3])[::4][:60]
-    knee = source.skeleton.names.index(next(n for n in source.skeleton.names if n.endswith("LeftLeg")))
+    knee = source.skeleton.names.index(
+        next(n for n in source.skeleton.names if n.endswith("LeftLeg"))
+    )
     rotations = source.rotations.clone()
     rotations[:, knee] = torch.eye(3).to(rotations)
     hyper = replace(source, rotations=rotations)

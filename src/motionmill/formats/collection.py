@@ -47,7 +47,9 @@ def motions_in(path: Path) -> Iterator[Item]:
     elif path.exists():
         yield Item(path.parent.name, path.name, lambda: load(path))
     else:
-        raise FileNotFoundError(f"{path} does not exist; expected a motion file or a folder of them")
+        raise FileNotFoundError(
+            f"{path} does not exist; expected a motion file or a folder of them"
+        )
 
 
 def retarget_report(

@@ -129,7 +129,12 @@ def _part_rotations(
     hips = positions[:, joints["left_hip"]] - positions[:, joints["right_hip"]]
     chest = _axes(left, up)
     everywhere = torch.ones_like(up[:, 0])
-    frames = {"chest": chest, "neck": chest, "head": chest, "pelvis": _axes(_perpendicular(hips, up), up)}
+    frames = {
+        "chest": chest,
+        "neck": chest,
+        "head": chest,
+        "pelvis": _axes(_perpendicular(hips, up), up),
+    }
     weights = dict.fromkeys(frames, everywhere)
     for side, sign in zip(SIDES, (1.0, -1.0), strict=True):
         place = {part: positions[:, joints[f"{side}_{part}"]]
@@ -173,7 +178,9 @@ def _flat_foot(
 def _hinge(upper: Tensor, lower: Tensor) -> tuple[Tensor, Tensor]:
     """(T, 3) unit axes about which a limb is bent and (T,) how clear they are: 0 where it is straight."""
     sine = torch.linalg.cross(F.normalize(upper, dim=-1), F.normalize(lower, dim=-1))
-    return F.normalize(sine, dim=-1), (torch.linalg.vector_norm(sine, dim=-1) - _LEAST_BEND).clamp(min=0)
+    return F.normalize(sine, dim=-1), (torch.linalg.vector_norm(sine, dim=-1) - _LEAST_BEND).clamp(
+        min=0
+    )
 
 
 def _axes(left: Tensor, up: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from motionmill.motion import physics
 from motionmill.motion.footlock import locked
-from motionmill.motion.legs import legs_of
+from motionmill.motion.legs import Legs, legs_of
 from motionmill.motion.motion import Motion
 from motionmill.motion.rotations import slerp
 from motionmill.motion.smoothing import smooth
@@ -46,6 +46,17 @@ def clean(motion: Motion, *, strength: float = 1.0) -> Motion:
     _check_finite(motion)
     if strength == 0:
         return motion
+    cleaned = locked(prepared(motion))
+    rotations, root = cleaned.rotations, cleaned.root
+    if strength < 1:
+        weight = rotations.new_tensor(strength).expand(rotations.shape[:2])
+        rotations = slerp(motion.rotations.to(rotations), rotations, weight)
+        root = torch.lerp(motion.root.to(root), root, strength)
+    return replace(motion, rotations=rotations.to(motion.rotations), root=root.to(motion.root))
+
+
+def prepared(motion: Motion) -> Legs:
+    """The legs of a motion that is smoothed and on the floor, in float64, ready for `footlock.locked`."""
     exact = replace(
         motion,
         rotations=motion.rotations.detach().double().cpu(),
@@ -53,13 +64,7 @@ def clean(motion: Motion, *, strength: float = 1.0) -> Motion:
     )
     legs = legs_of(smooth(exact))
     height = _worth_telling(physics.floor_under(legs.clearance), motion)
-    cleaned = locked(legs.moved(min(max(height, -_LEVEL), _LEVEL) - height))
-    rotations, root = cleaned.rotations, cleaned.root
-    if strength < 1:
-        weight = rotations.new_tensor(strength).expand(rotations.shape[:2])
-        rotations = slerp(exact.rotations, rotations, weight)
-        root = torch.lerp(exact.root, root, strength)
-    return replace(motion, rotations=rotations.to(motion.rotations), root=root.to(motion.root))
+    return legs.moved(min(max(height, -_LEVEL), _LEVEL) - height)
 
 
 def to_floor(motion: Motion) -> Motion:

@@ -22,8 +22,12 @@ _HINGES: Final = (
     ("left_shoulder", "left_elbow", "left_wrist", (0.0, -1.0, 0.0)),
     ("right_shoulder", "right_elbow", "right_wrist", (0.0, 1.0, 0.0)),
 )
-_STRAIGHTENED: Final = 0.35  # an elbow bent backwards by less than about this is straightened, radians
-_WIDEST: Final = 1.4  # radians between an elbow's bend and its hinge from which the upper arm is twisted
+_STRAIGHTENED: Final = (
+    0.35  # an elbow bent backwards by less than about this is straightened, radians
+)
+_WIDEST: Final = (
+    1.4  # radians between an elbow's bend and its hinge from which the upper arm is twisted
+)
 
 
 def bends(motion: Motion) -> Tensor:

@@ -19,7 +19,9 @@ from motionmill.motion.rotations import matrix_from_axis_angle, rotation_between
 from motionmill.motion.skeleton import Skeleton
 from motionmill.motion.smoothing import highest, low_pass, ramp
 
-_CHUNK: Final = 4096  # frames whose joints are computed at once, so that long motions need no more memory
+_CHUNK: Final = (
+    4096  # frames whose joints are computed at once, so that long motions need no more memory
+)
 _PARTS: Final = ("hip", "knee", "ankle", "foot")
 _LONGEST_REACH: Final = 0.9985  # of thigh plus shin: straighter no leg gets
 _SLACK: Final = 0.001  # metres before that at which it begins to resist
@@ -78,7 +80,9 @@ def legs_of(motion: Motion) -> Legs:
         ValueError: a skeleton without the legs of SMPL-22.
     """
     pairs = _pairs(motion.skeleton)
-    indices = [index for pair in zip(*pairs, strict=True) for index in pair]  # a leg after the other
+    indices = [
+        index for pair in zip(*pairs, strict=True) for index in pair
+    ]  # a leg after the other
     root = motion.skeleton.parents[pairs[0][0]]
     joints, rotations, above, clearance = [], [], [], []
     for at in range(0, len(motion), _CHUNK):

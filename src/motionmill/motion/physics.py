@@ -19,7 +19,9 @@ from motionmill.motion.skeleton import Skeleton
 MEASURE_FPS: Final = 30.0
 FOOT_JOINTS: Final = ("left_ankle", "right_ankle", "left_foot", "right_foot")
 
-_CHUNK: Final = 4096  # frames whose joints are computed at once, so that long motions need no more memory
+_CHUNK: Final = (
+    4096  # frames whose joints are computed at once, so that long motions need no more memory
+)
 SLIDE_HEIGHT: Final = 0.025  # the slide's weight falls from 1 to 0 over this height, metres
 TOUCH_HEIGHT_FOOT: Final = 0.03  # a foot joint this close to its standing height touches the floor
 TOUCH_HEIGHT_BODY: Final = 0.12  # any other joint this close to the floor touches it

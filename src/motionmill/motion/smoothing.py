@@ -95,7 +95,9 @@ def _steady(values: Tensor) -> Tensor:
     energy3 = mean_around((torch.diff(second, dim=0) ** 2).sum(-1), 7)
     energy2 = (energy2[1:] + energy2[:-1]) / 2
     ratio = (energy3 / energy2.clamp(min=1e-18)).sqrt()  # (T - 3, 1 + J)
-    ratio = torch.cat((ratio[:1], ratio, ratio[-1:], ratio[-1:]))[..., None]
+    # A third difference stands between two frames: each frame gets the mean of those beside it.
+    ratio = torch.cat((ratio[:1], ratio[:1], ratio, ratio[-1:], ratio[-1:]))
+    ratio = ((ratio[1:] + ratio[:-1]) / 2)[..., None]
     radius = min(round(4 * _WIDE), len(values) - 1)
     # What a filter took away is filtered and put back, which keeps more of the low frequencies: a Gaussian twice is
     # one of twice the variance.
