@@ -1,6 +1,6 @@
 """What the clean-up does to real, spoilt, reconstructed and generated motion, and how fast: a table and JSON.
 
-    python benchmarks/bench_cleanup.py [--data ../shared/data] [--clips 60] [--others 8] [--sheets FOLDER] [-o RESULT.json]
+    python benchmarks/bench_cleanup.py [--clips 60] [--others 8] [--sheets FOLDER] [-o RESULT.json]
 
 The same real clips everywhere: Bandai's, whose captions the model is asked for at the clips' lengths, and clips of the
 other sources. They are spoilt by a root that walks at random (2 mm a frame), by joints that tremble (1 cm) and by slow

@@ -26,7 +26,8 @@ def test_what_is_found(folder: Path, shared: Path) -> None:
     found = [(item.group, item.name) for item in motions_in(folder)]
     assert found == [("inner", "broken.bvh"), ("inner", "walk.bvh")]
     packed = list(motions_in(shared / "data" / "cmu_acrnn"))
-    assert packed[0].group == "cmu_acrnn" and len(packed) > 40
+    assert packed[0].group == "cmu_acrnn"
+    assert len(packed) > 40
     assert len(packed[0].load()) > 1
     with pytest.raises(FileNotFoundError, match="nowhere"):
         list(motions_in(folder / "nowhere"))
@@ -37,11 +38,12 @@ def test_the_report_has_a_row_a_rig_and_says_what_was_left_out(folder: Path) -> 
     text = retarget_report([folder], watch=lambda items: (seen.append(i) or i for i in items))
     head, row, left = text.splitlines()
     assert "bones deg" in head
-    assert row.startswith("inner, mixamo") and row.endswith("ok")
+    assert row.startswith("inner, mixamo")
+    assert row.endswith("ok")
     assert left.startswith("left out: inner/broken.bvh: broken.bvh, line")
     assert len(seen) == 2
 
 
 def test_nothing_to_report(folder: Path) -> None:
-    with pytest.raises(ValueError, match="no motion files in .*other"):
+    with pytest.raises(ValueError, match=r"no motion files in .*other"):
         retarget_report([folder / "other"])

@@ -65,7 +65,8 @@ def test_the_table_says_what_is_wrong() -> None:
     bad = replace(good, name="b", bone_error=9.0, slide=12.0, penetration=30.0, backwards=20.0)
     text = table({"fine": [good], "poor": [good, bad]}).splitlines()
     assert len(text) == 3
-    assert text[1].split()[0] == "fine" and text[1].endswith("  ok")
+    assert text[1].split()[0] == "fine"
+    assert text[1].endswith("  ok")
     assert text[2].endswith("bones over 4; slide over 1.1; floor over 10; bent backwards")
     assert "5.00" in text[2]  # the mean of 1 and 9
 

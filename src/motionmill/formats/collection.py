@@ -28,7 +28,7 @@ class Item:
 
 
 def motions_in(path: Path) -> Iterator[Item]:
-    """What a path holds: a file, a folder of packed shards (it has a `manifest.jsonl`), or a folder of files and folders.
+    """What a path holds: a file, a folder of packed shards (with a `manifest.jsonl`), or a folder of files and folders.
 
     Raises:
         FileNotFoundError: no such path.
@@ -55,8 +55,10 @@ def motions_in(path: Path) -> Iterator[Item]:
 def retarget_report(
     paths: Sequence[Path], *, watch: Callable[[Sequence[Item]], Iterable[Item]] = iter
 ) -> str:
-    """A table of how well the motions are carried over to our skeleton: a row a folder and rig, one a folder with several
-    rigs, and a line for every motion that could not be read or has no known rig.
+    """A table of how well motions are carried over to our skeleton.
+
+    A row a folder and rig, one a folder with several rigs, and a line for every motion that could not be read or whose
+    rig is not known.
 
     Args:
         paths: see `motions_in`.

@@ -124,7 +124,7 @@ def _unclear(skeleton: Skeleton, problem: str) -> str:
 def _part_rotations(
     positions: Tensor, joints: Mapping[str, int]
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """SMPL-22 name (and "chest" for the spine) -> (T, 3, 3) rotations since the T-pose and (T,) how far to trust them."""
+    """SMPL-22 name, or "chest" -> (T, 3, 3) rotations since the T-pose, and -> (T,) how far to trust them."""
     up, left = _trunk(positions, joints)
     hips = positions[:, joints["left_hip"]] - positions[:, joints["right_hip"]]
     chest = _axes(left, up)

@@ -81,7 +81,8 @@ def floor_under(clearance: Tensor) -> float:
     """(T,) heights of the lowest body part -> height of the floor, metres.
 
     The lowest part of each frame is taken as touching. Of the frames within 8 cm of the lowest twentieth the densest
-    2 cm are the floor, so that neither flight nor a few low frames (deep squats on a body of other proportions) move it.
+    2 cm are the floor, so that neither flight nor a few low frames (deep squats on a body of other proportions) move
+    it.
     """
     ordered = clearance.sort().values
     lowest = ordered[(len(ordered) - 1) // 20]
