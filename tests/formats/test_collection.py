@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from motionmill.cli import main
 from motionmill.formats.collection import motions_in, retarget_report
 
 WALK = Path("data/originals/mass_bvh/walk.bvh")
@@ -47,3 +48,12 @@ def test_the_report_has_a_row_a_rig_and_says_what_was_left_out(folder: Path) -> 
 def test_nothing_to_report(folder: Path) -> None:
     with pytest.raises(ValueError, match=r"no motion files in .*other"):
         retarget_report([folder / "other"])
+
+
+def test_the_command_line_prints_the_report(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["inspect", "--retarget-report", str(folder)]) == 0
+    assert "inner, mixamo" in capsys.readouterr().out
+    assert main(["inspect"]) == 2
+    assert "nothing to inspect" in capsys.readouterr().err
