@@ -177,7 +177,6 @@ def measured(
         "slide_mm": mean(
             physics.foot_slide(m, p.real if p.made_from_real else None) for m, p in both
         ),
-        "slide_own_weights_mm": mean(physics.foot_slide(m) for m in cleaned),
         "floating_percent": mean(map(physics.floating, cleaned)),
         "jitter": mean(map(physics.jitter, cleaned)),
         "penetration_mm": mean(map(physics.penetration, cleaned)),

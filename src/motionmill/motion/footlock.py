@@ -22,6 +22,7 @@ from motionmill.motion.smoothing import highest, low_pass, ramp
 Array = NDArray[np.float64]
 
 _ROUNDS: Final = 1  # of looking for contacts again
+_FIRMNESS: Final = 3.0  # of the hold where a foot rests half surely, against its wish to go on
 _FARTHEST: Final = 0.25  # most by which a foot is moved, metres
 _PLAY: Final = 0.005  # a held foot joint may be this far over its standing height, metres
 _SMOOTHNESS: Final = 2.5  # frames over which a foot is caught and let go, at 30 fps
@@ -165,7 +166,7 @@ def _settled(
     press = pressed.numpy().T
     joints, frames = sure.shape
     pair = np.minimum(sure[:, 1:], sure[:, :-1])
-    hold = pair / (1.0001 - pair)
+    hold = _FIRMNESS * pair / (1.0001 - pair)
     height = points[..., 1] - standing.numpy()[:, None]
     moves = np.diff(points, axis=1)
     if steps is not None:
