@@ -78,10 +78,11 @@ def _on_floor(motion: Motion) -> Motion:
 
 
 def _same_body(source: Skeleton, target: Skeleton, ratio: float) -> bool:
-    """Whether the source is the target, if not of the same size: rotations then say everything."""
-    return source.names == target.names and bool(
-        torch.allclose(source.offsets.to(target.offsets) * ratio, target.offsets, atol=1e-4)
-    )
+    """Whether the source is the target, of any size and with its joints in any order: rotations then say everything."""
+    if sorted(source.names) != sorted(target.names):
+        return False
+    offsets = source.offsets[[source.index(name) for name in target.names]] * ratio
+    return bool(torch.allclose(offsets.to(target.offsets), target.offsets, atol=1e-4))
 
 
 def upright(motion: Motion) -> Motion:
