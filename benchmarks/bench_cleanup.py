@@ -1,9 +1,11 @@
-"""What the clean-up does to real and to spoilt real motion, and how fast: JSON with the facts of the host.
+"""What the clean-up does to real, spoilt, reconstructed and generated motion, and how fast: a table and JSON.
 
-    python benchmarks/bench_cleanup.py [--data ../shared/data/bandai] [--clips 80] [-o RESULT.json]
+    python benchmarks/bench_cleanup.py [--clips 60] [--others 8] [--sheets FOLDER] [-o RESULT.json]
 
-Each clip is measured as it is, with a root that walks at random (2 mm a frame), with joints that tremble (1 cm) and
-with feet that slide as generated ones do; before and after. Slide weights come from the clean clip, its floor at y = 0.
+The same real clips everywhere: Bandai's, whose captions the model is asked for at the clips' lengths, and clips of the
+other sources. They are spoilt by a root that walks at random (2 mm a frame), by joints that tremble (1 cm) and by slow
+errors as a model makes them; reconstructed by the tokenizer of `mini`; and `mini` generates from their captions.
+Strengths 0 (as it came), 0.5 and 1. For motion made from a clean clip the weights of the slide come from that clip.
 """
 
 from __future__ import annotations
@@ -11,89 +13,214 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import resource
 import statistics
 import time
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from host import host
+from torch import Tensor
+from worst import draw_worst
 
 from motionmill.formats import packed
-from motionmill.motion import cleanup, physics
-from motionmill.motion.motion import Motion
+from motionmill.motion import cleanup, footlock, physics
+from motionmill.motion.features import from_motion, to_motion
+from motionmill.motion.motion import Motion, concatenate
 from motionmill.motion.retarget import retarget
-from motionmill.motion.rotations import matrix_from_axis_angle
+from motionmill.motion.rotations import heading, matrix_from_axis_angle, yaw_matrix
+from motionmill.pipeline import TextToMotion
 
-DATA = Path(__file__).resolve().parents[1] / ".." / "shared" / "data" / "bandai"
+DATA = Path(__file__).resolve().parents[1] / ".." / "shared" / "data"
+OTHERS = ("snu2", "uiprmd", "cmu2", "cmu", "cmu_acrnn", "extra", "game_cc0")
+STRENGTHS = (0.0, 0.5, 1.0)
+MOST_FRAMES = 300
+_COLUMNS = {
+    "slide": ("slide_mm", "mm/frame"),
+    "floating": ("floating_percent", "%"),
+    "jitter": ("jitter", "100 m/s^3"),
+    "below": ("penetration_mm", "mm"),
+    "held": ("held_slide_mm", "mm/frame"),
+    "moved": ("from_input_mm", "mm"),
+    "from real": ("from_real_mm", "mm"),
+    "frames/s": ("frames_per_cpu_second", ""),
+}
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A motion to clean and what it was made from; `made_from_real` where both show the same movement."""
+
+    motion: Motion
+    real: Motion
+    made_from_real: bool = True
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, default=DATA)
-    parser.add_argument("--clips", type=int, default=80)
+    parser.add_argument("--clips", type=int, default=60, help="of Bandai")
+    parser.add_argument("--others", type=int, default=8, help="of each other source")
+    parser.add_argument("--repeats", type=int, default=3, help="of the timing")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--model", default="mini")
+    parser.add_argument("--sheets", type=Path, help="folder for pictures of the worst ten a kind")
     parser.add_argument("-o", "--output", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
 
-    clips = packed.read_folder(arguments.data)
-    chosen = random.Random(arguments.seed).sample(clips, min(arguments.clips, len(clips)))
-    real = [cleanup.to_floor(retarget(clip.motion())[:400]) for clip in chosen]
-    generator = torch.Generator().manual_seed(arguments.seed)
-    result: dict[str, Any] = {"host": host(), "clips": len(real), "frames": sum(map(len, real))}
-    result["real"] = measures(real, real)
-    for spoil in (as_it_is, drifting, trembling, sliding):
-        before = [spoil(motion, generator) for motion in real]
-        start = time.process_time()
-        after = [cleanup.clean(motion) for motion in before]
-        seconds = time.process_time() - start
-        result[spoil.__name__] = {
-            "before": measures(before, real),
-            "after": measures(after, real),
-            "changed_mm": mean(distance(a, b) for a, b in zip(after, before, strict=True)),
-            "held_slide_mm_per_frame": held_slide(before),
-            "frames_per_cpu_second": round(result["frames"] / seconds),
-        }
-    text = json.dumps(result, indent=2)
-    print(text)
+    kinds = collect(arguments)
+    result: dict[str, Any] = {"host": host(), "seed": arguments.seed, "model": arguments.model}
+    print(f"{'kind':<22}{'strength':>9}" + "".join(f"{name:>11}" for name in _COLUMNS), flush=True)
+    for kind, pairs in kinds.items():
+        result[kind] = {"clips": len(pairs), "frames": sum(len(pair.motion) for pair in pairs)}
+        for strength in STRENGTHS:
+            row, cleaned = measured(pairs, strength, arguments.repeats)
+            result[kind][f"strength {strength:g}"] = row
+            print(line(kind, strength, row), flush=True)
+        if arguments.sheets:
+            arguments.sheets.mkdir(parents=True, exist_ok=True)
+            before = [pair.motion for pair in pairs]
+            worst = draw_worst(arguments.sheets / kind.replace(", ", "-"), before, cleaned)
+            result[kind]["worst"] = worst
+    result["long"] = long(kinds["real, Bandai"])
+    print(f"long: {result['long']}")
     if arguments.output:
-        arguments.output.write_text(text + "\n")
+        arguments.output.write_text(json.dumps(result, indent=1) + "\n")
 
 
-def measures(motions: list[Motion], real: list[Motion]) -> dict[str, float]:
-    """Means over clips of the physics measures and of the distance to the real motion."""
-    pairs = list(zip(motions, real, strict=True))
+def long(pairs: Sequence[Pair], frames: int = 100_000) -> dict[str, float]:
+    """Time and memory of the clean-up of one endless motion, single precision as the model makes it."""
+    motions = [replace(pair.motion, name="") for pair in pairs]
+    whole = concatenate(motions * (frames // sum(map(len, motions)) + 1))[:frames]
+    whole = replace(whole, rotations=whole.rotations.float(), root=whole.root.float())
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    start = time.process_time()
+    cleanup.clean(whole)
+    seconds = time.process_time() - start
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
-        "foot_slide_mm_per_frame": mean(physics.foot_slide(m, r) for m, r in pairs),
-        "foot_slide_own_weights": mean(physics.foot_slide(m) for m in motions),
-        "jitter_100_m_per_s3": mean(physics.jitter(m) for m in motions),
-        "penetration_mm": mean(physics.penetration(m) for m in motions),
-        "floating_percent": mean(physics.floating(m) for m in motions),
-        "from_real_mm": mean(distance(m, r) for m, r in pairs),
+        "frames": frames,
+        "motion_mib": round(whole.rotations.nbytes / 2**20),
+        "more_memory_mib": round((after - before) / 1024),
+        "frames_per_cpu_second": round(frames / seconds),
     }
 
 
-def held_slide(motions: list[Motion]) -> dict[str, float]:
-    """Movement in 3D, mm a frame, of foot joints while the clean-up holds them for sure."""
+def collect(arguments: argparse.Namespace) -> dict[str, list[Pair]]:
+    """Kind -> motions to clean."""
+    rng = random.Random(arguments.seed)
+    clips = sample(arguments.data / "bandai", arguments.clips, rng)
+    bandai = [real_motion(clip) for clip in clips]
+    others = [
+        real_motion(clip)
+        for source in OTHERS
+        for clip in sample(arguments.data / source, arguments.others, rng)
+    ]
+    generator = torch.Generator().manual_seed(arguments.seed)
+    real = bandai + others
+    kinds = {
+        "real, Bandai": [Pair(motion, motion) for motion in bandai],
+        "real, others": [Pair(motion, motion) for motion in others],
+    }
+    for spoil in (drifting, trembling, sliding):
+        kinds[spoil.__name__] = [Pair(spoil(motion, generator), motion) for motion in real]
+    pipeline = TextToMotion.from_pretrained(arguments.model, device="cpu")
+    kinds["reconstructed"] = [
+        Pair(made, motion[: len(made)])
+        for motion in real
+        if (made := reconstruct(pipeline, motion)) is not None
+    ]
+    made = pipeline.generate(
+        [clip.captions[0] for clip in clips],
+        seconds=[min(10.0, max(1.0, motion.seconds)) for motion in bandai],
+        cleanup=0,
+    )
+    kinds["generated"] = [Pair(m, r, False) for m, r in zip(made, bandai, strict=True)]
+    return kinds
+
+
+def sample(folder: Path, count: int, rng: random.Random) -> list[packed.PackedClip]:
+    clips = packed.read_folder(folder)
+    return rng.sample(clips, min(count, len(clips)))
+
+
+def real_motion(clip: packed.PackedClip) -> Motion:
+    return cleanup.to_floor(retarget(clip.motion()).resample(30)[:MOST_FRAMES])
+
+
+def reconstruct(pipeline: TextToMotion, motion: Motion) -> Motion | None:
+    """The motion through the tokenizer and back, where it began; None where it is too short for a token."""
+    codec = pipeline.release.codec
+    if len(motion) < codec.frames_per_token:
+        return None
+    made = to_motion(codec.decode(codec.encode(from_motion(motion).float())), name=motion.name)
+    turn = yaw_matrix(heading(motion.rotations[0, 0]))
+    return made.transformed(turn, motion.root[0] * motion.root.new_tensor([1.0, 0.0, 1.0]))
+
+
+def measured(
+    pairs: Sequence[Pair], strength: float, repeats: int
+) -> tuple[dict[str, float], list[Motion]]:
+    """Means over clips, and the cleaned motions; the time is the median of `repeats` runs over all of them."""
+    seconds = []
+    for _ in range(repeats if strength else 1):
+        start = time.process_time()
+        cleaned = [cleanup.clean(pair.motion, strength=strength) for pair in pairs]
+        seconds.append(time.process_time() - start)
+    both = list(zip(cleaned, pairs, strict=True))
+    row = {
+        "slide_mm": mean(
+            physics.foot_slide(m, p.real if p.made_from_real else None) for m, p in both
+        ),
+        "floating_percent": mean(map(physics.floating, cleaned)),
+        "jitter": mean(map(physics.jitter, cleaned)),
+        "penetration_mm": mean(map(physics.penetration, cleaned)),
+        "from_input_mm": mean(distance(m, p.motion) for m, p in both),
+        "from_input_most_mm": max(distance(m, p.motion) for m, p in both),
+    }
+    if all(pair.made_from_real for pair in pairs):
+        row["from_real_mm"] = mean(distance(m, p.real) for m, p in both)
+    if strength:
+        frames = sum(len(pair.motion) for pair in pairs)
+        row["frames_per_cpu_second"] = round(frames / statistics.median(seconds))
+        row |= held_slide(cleaned, pairs)
+    return row, cleaned
+
+
+def held_slide(cleaned: Sequence[Motion], pairs: Sequence[Pair]) -> dict[str, float]:
+    """Movement across the floor, mm a frame, of foot joints while the clean-up holds them for sure."""
     moves = []
-    for motion in motions:
-        smooth = cleanup.smooth(cleanup.to_floor(motion))
-        feet = physics.foot_indices(smooth.skeleton)
-        heights = physics.foot_heights(smooth)
-        sure = cleanup.resting(smooth.joints()[:, feet], heights, smooth.fps) == 1
-        steps = cleanup.lock_feet(smooth).joints()[:, feet].diff(dim=0).norm(dim=-1) * 1000
+    for motion, pair in zip(cleaned, pairs, strict=True):
+        sure = held(pair.motion)
+        steps = foot_steps(motion)
         moves.append(steps[sure[1:] & sure[:-1]])
     steps = torch.cat(moves)
-    names = {"median": 0.5, "95 %": 0.95, "99 %": 0.99}
-    values = {name: round(float(steps.quantile(share)), 4) for name, share in names.items()}
-    return {"mean": round(float(steps.mean()), 4), **values}
+    shares = {"held_slide_p95_mm": 0.95, "held_slide_p99_mm": 0.99}
+    return {"held_slide_mm": float(steps.mean())} | {
+        name: float(steps.quantile(share)) for name, share in shares.items()
+    }
 
 
-def as_it_is(motion: Motion, generator: torch.Generator) -> Motion:
-    return motion
+def held(motion: Motion) -> Tensor:
+    """(T, 4) bool: which foot joints the clean-up of a motion holds for sure."""
+    return footlock.contacts_to_lock(cleanup.prepared(motion)) == 1
+
+
+def foot_steps(motion: Motion) -> Tensor:
+    """(T - 1, 4) mm across the floor."""
+    feet = motion.joints()[:, physics.foot_indices(motion.skeleton)]
+    return 1000 * feet[..., [0, 2]].diff(dim=0).norm(dim=-1)
+
+
+def line(kind: str, strength: float, row: dict[str, float]) -> str:
+    cells = [row.get(key) for key, _ in _COLUMNS.values()]
+    texts = ["-" if c is None else f"{c:.0f}" if c > 1000 else f"{c:.2f}" for c in cells]
+    return f"{kind:<22}{strength:>9g}" + "".join(f"{text:>11}" for text in texts)
 
 
 def drifting(motion: Motion, generator: torch.Generator) -> Motion:
@@ -117,12 +244,12 @@ def sliding(motion: Motion, generator: torch.Generator) -> Motion:
     return replace(motion, root=motion.root + path, rotations=motion.rotations @ turns)
 
 
-def slow(noise: torch.Tensor, sigma: float) -> torch.Tensor:
+def slow(noise: Tensor, sigma: float) -> Tensor:
     """(T, C) white noise, low-passed to changes over `sigma` frames, standard deviation 1."""
     offsets = torch.arange(-3 * sigma, 3 * sigma + 1).double()
     kernel = torch.exp(-0.5 * (offsets / sigma) ** 2)
-    filtered = F.conv1d(noise.T[:, None], kernel[None, None], padding="same")[:, 0].T
-    return filtered / kernel.norm()
+    padded = F.pad(noise.T[:, None], (3 * sigma, 3 * sigma))
+    return F.conv1d(padded, kernel[None, None])[:, 0].T / kernel.norm()
 
 
 def distance(first: Motion, second: Motion) -> float:
@@ -131,7 +258,7 @@ def distance(first: Motion, second: Motion) -> float:
 
 
 def mean(values: Any) -> float:
-    return round(statistics.fmean(values), 3)
+    return round(statistics.fmean(values), 4)
 
 
 if __name__ == "__main__":

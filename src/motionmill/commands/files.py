@@ -23,6 +23,7 @@ def convert(
     output: Outputs,
     to: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = (),
     source_format: Annotated[str | None, tyro.conf.arg(name="from")] = None,
+    map: Path | None = None,
     fps: float | None = None,
     keep_skeleton: bool = False,
     overwrite: bool = False,
@@ -42,6 +43,7 @@ def convert(
         to: format of the files to write, by its suffix; may be given several times.
         source_format: bvh, glb, npz, smpl, motionmillion, humanml3d, joints, amc, deepmimic or a suffix, where the
             files do not say it themselves; in folders, which files to take.
+        map: YAML file that says which joints are SMPL's, with lines such as `left_hip: thigh.L`.
         fps: frames per second of the result; as in the source by default.
         keep_skeleton: stay on the skeleton of the file instead of ours.
         overwrite: with --to, write again what is there already.
@@ -49,10 +51,16 @@ def convert(
         options: of the formats.
     """
     from motionmill.formats.convert import Settings, find_sources
+    from motionmill.motion.joint_map import load_joint_map
 
     if not sources or not output:
         raise ValueError("name the motion files to convert, and with -o where to write")
-    settings = Settings(source_format, to, fps, keep_skeleton, overwrite, options)
+    if map is not None and keep_skeleton:
+        raise ValueError(
+            "--map is for carrying a motion over to our skeleton, not with --keep-skeleton"
+        )
+    joint_map = load_joint_map(map) if map is not None else None
+    settings = Settings(source_format, to, fps, keep_skeleton, overwrite, options, joint_map)
     if to and _is_folder(output, sources):
         _convert_all(sources, output[0], settings, workers)
         return

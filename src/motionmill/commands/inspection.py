@@ -5,20 +5,21 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
 
 def inspect(
-    sources: tyro.conf.Positional[tuple[Path, ...]],
+    sources: tyro.conf.Positional[tuple[Path, ...]] = (),
     /,
     *,
     from_: Annotated[str | None, tyro.conf.arg(name="from")] = None,
     map: Path | None = None,
     fps: float | None = None,
+    retarget_report: tuple[Path, ...] = (),
 ) -> None:
     """What is in motion files: skeleton, person, length, path, floor, feet, and which joints are whose.
 
@@ -27,13 +28,21 @@ def inspect(
         from_: bvh, glb, npz, smpl, motionmillion, humanml3d, joints, amc or deepmimic, whatever the suffix says.
         map: YAML file that says which joints are SMPL's, with lines such as `left_hip: thigh.L`.
         fps: frames per second of files that do not say.
+        retarget_report: files and folders; a table of how well they are carried over to our skeleton.
     """
+    if retarget_report:
+        if sources or map is not None:
+            raise ValueError("--retarget-report takes files and folders of its own, and no --map")
+        from motionmill.formats import collection
+
+        print(collection.retarget_report(retarget_report, format=from_, fps=fps, watch=_watched))
+        return
     from motionmill.formats.files import load
     from motionmill.motion.joint_map import load_joint_map
     from motionmill.motion.report import report
 
     if not sources:
-        raise ValueError("no files given; name one or several")
+        raise ValueError("no files given; name one or several, or --retarget-report PATHS")
     joint_map = load_joint_map(map) if map is not None else None
     bad = 0
     for place, source in enumerate(sources):
@@ -53,6 +62,15 @@ def inspect(
             print(f"{'reading':<12}{note}")
     if bad:
         raise ValueError(f"{bad} of {len(sources)} files could not be read")
+
+
+def _watched(items: Sequence[Any]) -> Iterable[Any]:
+    """The items, with a bar on standard error where that is a terminal."""
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    return track(items, "retargeting", console=console, disable=not console.is_terminal)
 
 
 @contextlib.contextmanager

@@ -18,6 +18,7 @@ from motionmill.formats.options import WriteOptions
 from motionmill.formats.reading import suffixes_of
 
 if TYPE_CHECKING:
+    from motionmill.motion.joint_map import JointMap
     from motionmill.motion.motion import Motion
 
 _FILES_A_WORKER = 16  # a process takes seconds to start; it pays for so many files
@@ -34,6 +35,7 @@ class Settings:
         keep_skeleton: whether to write on the file's own skeleton instead of carrying the motion over to ours.
         overwrite: whether to write files that are there already and newer than their source.
         options: of the formats.
+        joint_map: which joints are SMPL's, where that is not told from names and bones.
     """
 
     source_format: str | None = None
@@ -42,6 +44,7 @@ class Settings:
     keep_skeleton: bool = False
     overwrite: bool = False
     options: WriteOptions = field(default_factory=WriteOptions)
+    joint_map: JointMap | None = None
 
     def read(self, source: Path) -> Motion:
         """A motion file as it is to be written: on our skeleton and at the frame rate that was asked for.
@@ -54,7 +57,7 @@ class Settings:
 
         motion = load(source, format=self.source_format)
         if not self.keep_skeleton and motion.skeleton.names != SMPL_22_NAMES:
-            motion = retarget(motion)
+            motion = retarget(motion, joint_map=self.joint_map)
         return motion if self.fps is None else motion.resample(self.fps)
 
 

@@ -19,6 +19,9 @@ from motionmill.motion.skeleton import Skeleton
 MEASURE_FPS: Final = 30.0
 FOOT_JOINTS: Final = ("left_ankle", "right_ankle", "left_foot", "right_foot")
 
+_CHUNK: Final = (
+    4096  # frames whose joints are computed at once, so that long motions need no more memory
+)
 SLIDE_HEIGHT: Final = 0.025  # the slide's weight falls from 1 to 0 over this height, metres
 TOUCH_HEIGHT_FOOT: Final = 0.03  # a foot joint this close to its standing height touches the floor
 TOUCH_HEIGHT_BODY: Final = 0.12  # any other joint this close to the floor touches it
@@ -57,20 +60,33 @@ def foot_heights(motion: Motion) -> Tensor:
 
 
 def floor(motion: Motion) -> float:
-    """Height of the floor under a motion, metres: 0 where the soles of the standing person are at y = 0.
+    """Height of the floor under a motion, metres: 0 where the soles of the standing person are at y = 0."""
+    parts = range(0, len(motion), _CHUNK)
+    found = [clearances(motion[at : at + _CHUNK].joints(), motion.skeleton) for at in parts]
+    return floor_under(torch.cat(found))
 
-    The lowest body part of each frame (foot joints by their standing heights, others by the flesh around them) is
-    taken as touching. Of the frames within 8 cm of the lowest twentieth the densest 2 cm are the floor, so that neither
-    flight nor a few low frames (deep squats on a body of other proportions) move it.
+
+def clearances(joints: Tensor, skeleton: Skeleton) -> Tensor:
+    """(T, J, 3) -> (T,) height of the lowest body part, metres: foot joints over their standing heights, others less
+    the flesh around them."""
+    lowest = _foot_heights(joints, skeleton).amin(dim=-1)
+    flesh = {name: depth for name, depth in _FLESH.items() if name in skeleton.names}
+    if not flesh:
+        return lowest
+    body = joints[:, [skeleton.index(name) for name in flesh], 1]
+    return torch.minimum(lowest, (body - joints.new_tensor(list(flesh.values()))).amin(dim=-1))
+
+
+def floor_under(clearance: Tensor) -> float:
+    """(T,) heights of the lowest body part -> height of the floor, metres.
+
+    The lowest part of each frame is taken as touching. Of the frames within 8 cm of the lowest twentieth the densest
+    2 cm are the floor, so that neither flight nor a few low frames (deep squats on a body of other proportions) move
+    it.
     """
-    joints = motion.joints()
-    clearance = _foot_heights(joints, motion.skeleton).amin(dim=-1)
-    flesh = {name: depth for name, depth in _FLESH.items() if name in motion.skeleton.names}
-    if flesh:
-        indices = [motion.skeleton.index(name) for name in flesh]
-        body = joints[:, indices, 1] - joints.new_tensor(list(flesh.values()))
-        clearance = torch.minimum(clearance, body.amin(dim=-1))
-    ordered = clearance[clearance <= torch.quantile(clearance, 0.05) + 0.08].sort().values
+    ordered = clearance.sort().values
+    lowest = ordered[(len(ordered) - 1) // 20]
+    ordered = ordered[ordered <= lowest + 0.08]
     ends = torch.searchsorted(ordered, ordered + 0.02, right=True)
     start = int((ends - torch.arange(len(ordered))).argmax())
     return float(ordered[start : int(ends[start])].median())
@@ -114,11 +130,16 @@ def foot_slide(motion: Motion, weights_from: Motion | None = None) -> float:
 
 def foot_slide_of(feet: Tensor, heights: Tensor) -> Tensor:
     """Foot slide from positions: (..., T, K, 3) metres at 30 fps and heights (..., T, K) -> (...), mm per frame."""
-    weight = (2 - torch.exp2(heights / SLIDE_HEIGHT)).clamp(0, 1)
+    weight = slide_weights(heights)
     weight = (weight[..., 1:, :] + weight[..., :-1, :]) / 2
     step = torch.diff(feet[..., [0, 2]], dim=-3).norm(dim=-1)
     total = weight.sum(dim=(-1, -2))
     return 1000 * (weight * step).sum(dim=(-1, -2)) / total.clamp(min=1e-9)
+
+
+def slide_weights(heights: Tensor) -> Tensor:
+    """Heights over the standing heights, metres -> how much a foot joint counts as on the floor, 0..1."""
+    return (2 - torch.exp2(heights / SLIDE_HEIGHT)).clamp(0, 1)
 
 
 def floating(motion: Motion) -> float:

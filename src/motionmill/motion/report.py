@@ -7,10 +7,11 @@ import math
 import torch
 
 from motionmill.motion import physics
+from motionmill.motion.calibrate import rig_of
 from motionmill.motion.joint_map import JointMap
 from motionmill.motion.motion import Motion
 from motionmill.motion.retarget import retarget
-from motionmill.motion.rigs import Rig, leg_length, recognise
+from motionmill.motion.rigs import Rig, leg_length
 from motionmill.motion.rotations import heading
 from motionmill.motion.skeleton import SMPL_22_NAMES, Skeleton, adult_skeleton
 
@@ -30,7 +31,7 @@ def report(motion: Motion, joint_map: JointMap | None = None) -> str:
         ("frames", f"{len(motion)} at {motion.fps:g} fps, {motion.seconds:.2f} s"),
     ]
     try:
-        rig = recognise(motion.skeleton, joint_map)
+        rig = rig_of(motion, joint_map)
     except ValueError as error:
         kind = f"{motion.skeleton.names[0]} ... {motion.skeleton.names[-1]}"
         rows += [("skeleton", f"{motion.skeleton.num_joints} joints, {kind}"), *_path(motion)]

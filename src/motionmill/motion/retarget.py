@@ -8,17 +8,21 @@ bone into the source's. The hips' path is scaled by the ratio of the leg lengths
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from motionmill.motion.calibrate import rig_of
+from motionmill.motion.grounding import follow_feet
+from motionmill.motion.hinges import with_forward_elbows
 from motionmill.motion.joint_map import JointMap
 from motionmill.motion.motion import Motion
-from motionmill.motion.physics import floor
+from motionmill.motion.physics import FOOT_JOINTS, floor
 from motionmill.motion.rig_tables import SIDES
-from motionmill.motion.rigs import Rig, leg_length, pose, recognise
+from motionmill.motion.rigs import Rig, leg_length, pose
 from motionmill.motion.rotations import rotation_between, slerp, yaw_matrix
 from motionmill.motion.skeleton import Skeleton, adult_skeleton, world_to_local_rotations
 
@@ -28,16 +32,22 @@ _MIN_SPINE_SHARE = 0.05
 
 
 def retarget(
-    motion: Motion, target: Skeleton | None = None, *, joint_map: JointMap | None = None
+    motion: Motion,
+    target: Skeleton | None = None,
+    *,
+    joint_map: JointMap | None = None,
+    correct: bool = True,
 ) -> Motion:
     """Transfers a motion to an SMPL-22 skeleton, standing on the floor y = 0, facing kept.
 
     Joints that the source lacks get no rotation of their own, except the lower spine, which shares the bend.
 
     Args:
-        motion: on any rig that `rigs.recognise` knows; any unit.
+        motion: on any rig that `calibrate.rig_of` knows or can make out; any unit.
         target: an SMPL-22 skeleton; by default ours.
         joint_map: which joints are SMPL's, where that is not told from names and bones (`joint_map.load_joint_map`).
+        correct: whether feet follow the source's on the floor, and no knee or elbow bends backwards; otherwise, and on
+            a body of the target's own proportions, rotations are transferred and nothing else.
 
     Returns:
         The motion in float64 at the source's frame rate.
@@ -46,22 +56,41 @@ def retarget(
         ValueError: unknown rig; the message lists the joints that are missing.
     """
     target = target or adult_skeleton()
-    rig = recognise(motion.skeleton, joint_map)
-    motion = upright(motion, joint_map=joint_map)
+    rig = rig_of(motion, joint_map)
+    motion = _raised(motion, rig)
     positions, rotations = motion.skeleton.forward_kinematics(
         motion.rotations.double(), motion.root.double()
     )
     turned = _from_rest(rig, rotations)
     corrections = _corrections(rig, motion.skeleton, target)
     world = _world_rotations(rig, motion.skeleton, target, turned, corrections)
+    ratio = target.leg_length / leg_length(rig, motion.skeleton)
+    correct = correct and not _same_body(motion.skeleton, target, ratio)
+    if correct:
+        world = with_forward_elbows(world, target)
     hips = [rig.joints[f"{side}_hip"] for side in SIDES]
     target_hips = target.rest_joints[[target.index(f"{side}_hip") for side in SIDES]].mean(dim=0)
-    centre = positions[:, hips].mean(dim=1) * (target.leg_length / leg_length(rig, motion.skeleton))
-    root = centre - world[:, 0] @ target_hips.to(centre)
-    result = Motion(
-        world_to_local_rotations(world, target.parents), root, motion.fps, target, motion.name
-    )
-    return replace(result, root=root - root.new_tensor([0.0, floor(result), 0.0]))
+    root = ratio * positions[:, hips].mean(dim=1) - world[:, 0] @ target_hips.to(world)
+    local = world_to_local_rotations(world, target.parents)
+    result = _on_floor(Motion(local, root, motion.fps, target, motion.name))
+    if correct:
+        feet = [rig.joints.get(name) for name in FOOT_JOINTS]
+        missing = torch.full_like(positions[:, 0], math.nan)
+        paths = [missing if joint is None else ratio * positions[:, joint] for joint in feet]
+        result = _on_floor(follow_feet(result, torch.stack(paths, dim=1)))
+    return result
+
+
+def _on_floor(motion: Motion) -> Motion:
+    return replace(motion, root=motion.root - motion.root.new_tensor([0.0, floor(motion), 0.0]))
+
+
+def _same_body(source: Skeleton, target: Skeleton, ratio: float) -> bool:
+    """Whether the source is the target, of any size and with its joints in any order: rotations then say everything."""
+    if sorted(source.names) != sorted(target.names):
+        return False
+    offsets = source.offsets[[source.index(name) for name in target.names]] * ratio
+    return bool(torch.allclose(offsets.to(target.offsets), target.offsets, atol=1e-4))
 
 
 def upright(motion: Motion, *, joint_map: JointMap | None = None) -> Motion:
@@ -71,9 +100,13 @@ def upright(motion: Motion, *, joint_map: JointMap | None = None) -> Motion:
     is another one, such as Z; whichever axis the body is closer to over the clip decides.
     """
     try:
-        rig = recognise(motion.skeleton, joint_map)
+        rig = rig_of(motion, joint_map)
     except ValueError:
         return motion
+    return _raised(motion, rig)
+
+
+def _raised(motion: Motion, rig: Rig) -> Motion:
     y_axis = rig.up.new_tensor([0.0, 1.0, 0.0])
     if float(rig.up @ y_axis) > 0.7:
         return motion
@@ -84,56 +117,6 @@ def upright(motion: Motion, *, joint_map: JointMap | None = None) -> Motion:
     if float(body @ y_axis) >= float(body @ rig.up):
         return motion
     return motion.transformed(rotation_between(rig.up, y_axis), torch.zeros(3))
-
-
-def bone_direction_error(source: Motion, result: Motion) -> float:
-    """Mean angle between the bones of a motion and of its retargeted result, degrees.
-
-    Collars are left out of the mean: where the clavicle begins differs from rig to rig, so that the same posture has
-    another direction. `bone_direction_errors` tells theirs too.
-    """
-    errors = bone_direction_errors(source, result)
-    counted = [error for name, error in errors.items() if not name.endswith("_collar")]
-    return sum(counted) / len(counted)
-
-
-def bone_direction_errors(source: Motion, result: Motion) -> dict[str, float]:
-    """Mean angle in degrees between matching bones: limbs, feet, collars, neck, and the trunk from hips to shoulders.
-
-    Raises:
-        ValueError: unknown rig, or motions of different length.
-    """
-    if len(source) != len(result):
-        raise ValueError(
-            f"{len(source)} and {len(result)} frames; expected motions of the same length"
-        )
-    rig, own = recognise(source.skeleton), recognise(result.skeleton)
-    theirs, ours = _bones(rig, upright(source).joints()), _bones(own, result.joints())
-    return {
-        name: float(torch.rad2deg(_angle(theirs[name], ours[name]).mean()))
-        for name in ours
-        if name in theirs
-    }
-
-
-def _bones(rig: Rig, positions: Tensor) -> dict[str, Tensor]:
-    """Name -> (T, 3) vectors along the bones that exist."""
-    point = {name: positions[:, index] for name, index in rig.joints.items()}
-    hips = (point["left_hip"] + point["right_hip"]) / 2
-    shoulders = (point["left_shoulder"] + point["right_shoulder"]) / 2
-    bones = {"trunk": shoulders - hips}
-    if "neck" in point and "head" in point:
-        bones["neck"] = point["head"] - point["neck"]
-    for side in SIDES:
-        for start, end in (*_LIMBS, ("collar", "shoulder"), ("ankle", "foot")):
-            if f"{side}_{start}" in point and f"{side}_{end}" in point:
-                bones[f"{side}_{start}"] = point[f"{side}_{end}"] - point[f"{side}_{start}"]
-    return bones
-
-
-def _angle(first: Tensor, second: Tensor) -> Tensor:
-    """(..., 3) vectors -> (...) angle between them, radians."""
-    return torch.atan2(torch.linalg.cross(first, second).norm(dim=-1), (first * second).sum(-1))
 
 
 def _from_rest(rig: Rig, rotations: Tensor) -> dict[str, Tensor]:

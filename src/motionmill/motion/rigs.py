@@ -59,23 +59,34 @@ def recognise(skeleton: Skeleton, joint_map: JointMap | None = None) -> Rig:
     Raises:
         ValueError: it cannot be mapped (the message lists what is missing), or its rest pose is no person.
     """
-    return _recognised(skeleton, tuple(sorted((joint_map or {}).items())))
+    rig = known_rig(skeleton, joint_map)
+    if rig is None:
+        raise ValueError(
+            f"skeleton with joints {', '.join(skeleton.names[:6])}, ...: the zero pose is no T-pose and the axes of "
+            "this rig are not known; export it with a T-pose as the rest pose"
+        )
+    return rig
+
+
+def known_rig(skeleton: Skeleton, joint_map: JointMap | None = None) -> Rig | None:
+    """The rig of a skeleton whose zero pose stands or whose axes are in the tables, else None.
+
+    Args:
+        skeleton: any.
+        joint_map: as for `recognise`.
+
+    Raises:
+        ValueError: it cannot be mapped; the message lists what is missing.
+    """
+    return _known_rig(skeleton, tuple(sorted((joint_map or {}).items())))
 
 
 @functools.lru_cache(maxsize=256)
-def _recognised(skeleton: Skeleton, joint_map: tuple[tuple[str, tuple[str, ...]], ...]) -> Rig:
-    candidates = _candidates(skeleton)
-    if joint_map:
-        candidates = [_overridden(candidate, dict(joint_map), skeleton) for candidate in candidates]
-    complete = [found for found in candidates if not _missing(found)]
-    if not complete:
-        best = min(candidates, key=lambda found: len(_missing(found)))
-        raise ValueError(
-            f"skeleton with joints {', '.join(skeleton.names[:6])}, ...: unknown rig; the names come closest to "
-            f"{best.name}, which lacks {', '.join(_missing(best))}; a joint map can name them"
-        )
-    for found in complete:
-        points = skeleton.rest_joints.double()
+def _known_rig(
+    skeleton: Skeleton, joint_map: tuple[tuple[str, tuple[str, ...]], ...]
+) -> Rig | None:
+    points = skeleton.rest_joints.double()
+    for found in mapped(skeleton, dict(joint_map)):
         turn = body_axes(points, found.joints)
         if turn is not None:
             rest = turn.repeat(skeleton.num_joints, 1, 1)
@@ -87,10 +98,30 @@ def _recognised(skeleton: Skeleton, joint_map: tuple[tuple[str, tuple[str, ...]]
             if turn is not None and torch.allclose(turn, torch.eye(3, dtype=turn.dtype), atol=0.2):
                 up = torch.tensor([0.0, 1.0, 0.0], dtype=rest.dtype)
                 return _neutral(replace(found, name=name, rest=rest, up=up))
-    raise ValueError(
-        f"skeleton with joints {', '.join(skeleton.names[:6])}, ...: the zero pose is no T-pose and the axes of "
-        "this rig are not known; export it with a T-pose as the rest pose"
-    )
+    return None
+
+
+def mapped(skeleton: Skeleton, joint_map: JointMap | None = None) -> list[Rig]:
+    """What the joints may be, the likeliest first: rigs without `rest` and `up`, complete otherwise.
+
+    Args:
+        skeleton: any.
+        joint_map: as for `recognise`.
+
+    Raises:
+        ValueError: parts that are needed are missing from all; the message lists those of the closest.
+    """
+    candidates = _candidates(skeleton)
+    if joint_map:
+        candidates = [_overridden(candidate, joint_map, skeleton) for candidate in candidates]
+    complete = [found for found in candidates if not _missing(found)]
+    if not complete:
+        best = min(candidates, key=lambda found: len(_missing(found)))
+        raise ValueError(
+            f"skeleton with joints {', '.join(skeleton.names[:6])}, ...: unknown rig; the names come closest to "
+            f"{best.name}, which lacks {', '.join(_missing(best))}; a joint map can name them"
+        )
+    return complete
 
 
 def _candidates(skeleton: Skeleton) -> list[Rig]:

@@ -154,17 +154,21 @@ def slerp(start: Tensor, end: Tensor, weight: Tensor) -> Tensor:
 def rotation_between(start: Tensor, end: Tensor) -> Tensor:
     """The smallest rotation that turns direction `start` (..., 3) into direction `end` (..., 3)."""
     start, end = F.normalize(start, dim=-1), F.normalize(end, dim=-1)
-    cosine = (start * end).sum(-1)
+    cosine = (start * end).sum(-1)[..., None, None]
+    sine = torch.linalg.cross(start, end)  # axis times sine
+    x, y, z = sine.unbind(-1)
+    zero = torch.zeros_like(x)
+    skew = torch.stack((zero, -z, y, z, zero, -x, -y, x, zero), dim=-1).unflatten(-1, (3, 3))
+    identity = torch.eye(3, dtype=start.dtype, device=start.device)
+    opposite = cosine < -1 + 1e-7
+    result = identity + skew + skew @ skew / torch.where(opposite, 1.0, 1 + cosine)
+    if not bool(opposite.any()):
+        return result
     helper = torch.where(
         start[..., :1].abs() < 0.9, start.new_tensor([1.0, 0, 0]), start.new_tensor([0, 1.0, 0])
     )
-    axis = torch.where(
-        (cosine < -1 + 1e-9).unsqueeze(-1),
-        torch.linalg.cross(start, helper),
-        torch.linalg.cross(start, end),
-    )
-    angle = torch.atan2(torch.linalg.cross(start, end).norm(dim=-1), cosine)
-    return roma.rotvec_to_rotmat(F.normalize(axis, dim=-1) * angle.unsqueeze(-1))
+    axis = F.normalize(torch.linalg.cross(start, helper), dim=-1)  # half a turn about any such axis
+    return torch.where(opposite, 2 * axis[..., None] * axis[..., None, :] - identity, result)
 
 
 def _axes(order: str) -> tuple[int, int, int, float]:

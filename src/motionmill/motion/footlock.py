@@ -1,0 +1,229 @@
+"""A motion on the floor -> the same motion with feet that hold still where they rest.
+
+Shapes: T frames, 4 foot joints as in `physics.FOOT_JOINTS`, 2 legs (left, right). World: Y up, metres, floor y = 0.
+All frames at once; the corrections of the foot paths are the solution of one banded linear system a foot joint.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from motionmill.motion import physics
+from motionmill.motion.legs import Legs, legs_of, with_feet
+from motionmill.motion.motion import Motion
+from motionmill.motion.smoothing import highest, low_pass, ramp
+
+Array = NDArray[np.float64]
+
+_ROUNDS: Final = 1  # of looking for contacts again
+_FIRMNESS: Final = 3.0  # of the hold where a foot rests half surely, against its wish to go on
+_FARTHEST: Final = 0.25  # most by which a foot is moved, metres
+_PLAY: Final = 0.005  # a held foot joint may be this far over its standing height, metres
+_SMOOTHNESS: Final = 2.5  # frames over which a foot is caught and let go, at 30 fps
+_MEMORY: Final = 10.0  # frames over which a correction fades where the foot is free, at 30 fps
+_MEMORY_UPWARDS: Final = 4.0
+_CORNER: Final = 0.001  # of the floor, metres
+_SUNK: Final = (0.10, 0.18)  # a foot this far under the floor is in it; from there on below it
+
+
+def lock_feet(motion: Motion) -> Motion:
+    """Holds feet still where they rest on the floor, by moving the legs and, a little, the root."""
+    return locked(legs_of(motion))
+
+
+def locked(legs: Legs) -> Motion:
+    """The motion of these legs with feet that hold still where they rest on the floor."""
+    if len(legs.motion) < 4:
+        return legs.motion
+    held = contacts_to_lock(legs)
+    if not bool((held > 0).any()):
+        return legs.motion
+    ankles, toes = foot_targets(legs, held, pressed=held)
+    return with_feet(legs, ankles, toes, held)
+
+
+def contacts_to_lock(legs: Legs) -> Tensor:
+    """(T, 4) in 0..1: how surely each foot joint rests, also beside the frames in which it will be held.
+
+    A held foot slows down before and after, and is then slow for longer: contacts are looked for again on the held
+    paths, so that a second clean-up finds no more of them.
+    """
+    feet, fps = legs.feet, legs.motion.fps
+    standing = physics.standing_heights(legs.motion.skeleton).to(feet)
+    held = resting(feet, feet[..., 1] - standing, fps)
+    for _ in range(_ROUNDS):
+        settled = _settled(feet, standing, held, held, fps / 30)
+        held = torch.maximum(held, resting(settled, settled[..., 1] - standing, fps))
+    return held
+
+
+def resting(feet: Tensor, heights: Tensor, fps: float) -> Tensor:
+    """How surely each foot joint rests on the floor: 1 for low and slow, 0 for high or fast, between them smooth.
+
+    What is slow depends on how fast the feet move half a second around: generated feet slide, and the swinging feet of
+    a tired walk are slower than the sliding ones of a run. Feet that slide together, as under a drifting person, and
+    flat feet that tremble or wander without getting anywhere count as slow, too.
+
+    Args:
+        feet: (T, 4, 3) world positions, metres.
+        heights: (T, 4) over the standing heights, metres.
+        fps: frames per second.
+
+    Returns:
+        (T, 4) in 0..1.
+    """
+    scale = fps / 30
+    velocity = physics.central_difference(low_pass(feet, 1.5 * scale)) * fps
+    speed = _length(velocity)
+    peak = highest(speed.amax(dim=1, keepdim=True), round(15 * scale))
+    slow = (0.35 * peak).clamp(0.2, 0.7)
+    apart = _length(velocity - velocity[:, [1, 0, 3, 2]])
+    both_low = torch.maximum(heights, heights[:, [1, 0, 3, 2]]) < 0.03
+    together = torch.where(both_low, torch.minimum(speed, apart + 0.4 * speed), speed)
+    low = _falling(heights, 0.025, 0.045) * _falling(-heights, *_SUNK)
+    sure = _falling(together / slow, 0.6, 1.0) * low
+
+    travel = _length(physics.central_difference(low_pass(feet, 6 * scale))) * fps
+    flat = _falling(torch.maximum(heights, heights[:, [2, 3, 0, 1]]), 0.02, 0.035)
+    wandering = flat * _falling(travel, 0.08, 0.16) * _falling(speed, 0.5, 0.8)
+    reach = round(scale)  # what is shorter than three frames is no rest
+    return highest(-highest(-torch.maximum(sure, wandering), reach), reach)
+
+
+def _falling(values: Tensor, start: float, end: float) -> Tensor:
+    """1 up to `start`, 0 from `end`, straight between them."""
+    return ((end - values) / (end - start)).clamp(0, 1)
+
+
+def foot_targets(
+    legs: Legs, held: Tensor, *, pressed: Tensor, steps: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Where ankles and toes (T, 2, 3) should be: still where they are held, on the floor, a foot's length apart.
+
+    Where the toes rest the ankle has to be a foot's length behind them, and where only the heel rests it stays where it
+    will be when the toes are down, too.
+
+    Args:
+        legs: as they are.
+        held: (T, 4) in 0..1, how surely each foot joint must not move.
+        pressed: (T, 4) in 0..1, how surely it rests on the floor.
+        steps: (T - 1, 4, 3) by how much held joints move instead of standing still, metres.
+    """
+    length, scale = _length(legs.toes - legs.ankles), legs.motion.fps / 30
+    standing = physics.standing_heights(legs.motion.skeleton).to(legs.hips)
+    heel, ball = held[:, :2], held[:, 2:]
+    feet = _settled(legs.feet, standing, held, pressed, scale, steps)
+    ankles, toes = feet[:, :2], feet[:, 2:]
+    behind = toes - length[..., None] * F.normalize(toes - ankles, dim=-1)
+    own = None if steps is None else steps[:, :2]
+    ankles = _settled(
+        legs.ankles, standing[:2], heel, pressed[:, :2], scale, own, drawn=ball, goal=behind
+    )
+    along = toes - ankles
+    excess = (1 - length / _length(along).clamp(min=1e-6))[..., None] * along
+    share = low_pass(0.5 + 0.5 * (heel - ball), scale)[..., None].clamp(0, 1)
+    share = torch.where((ball == 1)[..., None], 0.0, share)
+    return ankles + (1 - share) * excess, toes - share * excess
+
+
+def _settled(
+    path: Tensor,
+    standing: Tensor,
+    held: Tensor,
+    pressed: Tensor,
+    scale: float,
+    steps: Tensor | None = None,
+    *,
+    drawn: Tensor | None = None,
+    goal: Tensor | None = None,
+) -> Tensor:
+    """Paths (T, K, 3) of joints, moved smoothly so that they stand still where they are held, on the floor.
+
+    The displacement d minimises, over the clip, the sum of hold |step of (path + d) - given step|^2, |step of d|^2
+    (what swings keeps its velocity), a little |d|^2 (nothing wanders off), |change of step of d|^2 (no pops),
+    pressed |height|^2 and drawn |path + d - goal|^2. It is the solution of a banded linear system, for all joints and
+    axes at once.
+
+    Args:
+        path: metres.
+        standing: (K,) heights on the floor, metres.
+        held: (T, K) in 0..1.
+        pressed: (T, K) in 0..1.
+        scale: frames a second over 30.
+        steps: (T - 1, K, 3) given steps, metres; none without them.
+        drawn: (T, K) in 0..1, how much a joint is drawn to `goal`.
+        goal: (T, K, 3) metres.
+    """
+    from scipy.linalg import solveh_banded
+
+    points, sure = path.numpy().transpose(1, 0, 2), held.numpy().T  # (K, T, 3), (K, T)
+    press = pressed.numpy().T
+    joints, frames = sure.shape
+    pair = np.minimum(sure[:, 1:], sure[:, :-1])
+    hold = _FIRMNESS * pair / (1.0001 - pair)
+    height = points[..., 1] - standing.numpy()[:, None]
+    moves = np.diff(points, axis=1)
+    if steps is not None:
+        moves = moves - steps.numpy().transpose(1, 0, 2)
+    force = hold[..., None] * moves
+    pull = np.zeros_like(points)
+    pull[:, :-1] += force
+    pull[:, 1:] -= force
+    pull[..., 1] -= press * (height - height.clip(0, _PLAY))
+    across = _banded(1 + hold, (_SMOOTHNESS * scale) ** 2)  # (3, K, T)
+    upwards = across.copy()
+    across[2] += (_MEMORY * scale) ** -2
+    upwards[2] += (_MEMORY_UPWARDS * scale) ** -2 + press
+    if drawn is not None and goal is not None:
+        weight = 20 * drawn.numpy().T
+        across[2] += weight
+        upwards[2] += weight
+        pull += weight[..., None] * (goal.numpy().transpose(1, 0, 2) - points)
+    # The systems of all joints, across the floor and upwards, one after the other: their bands do not meet.
+    bands = np.concatenate((across, upwards), axis=1).reshape(3, -1)
+    vertical = np.stack((pull[..., 1], np.zeros_like(height)), axis=-1)
+    sides = np.concatenate((pull[..., [0, 2]], vertical)).reshape(-1, 2)
+    solved = solveh_banded(bands, sides, check_finite=False).reshape(2, joints, frames, 2)
+    moved = np.stack((solved[0, ..., 0], solved[1, ..., 0], solved[0, ..., 1]), axis=-1)
+    far = np.linalg.norm(moved, axis=-1, keepdims=True) / _FARTHEST
+    moved = (moved / (1 + far**6) ** (1 / 6)).transpose(1, 0, 2)
+    return _above_floor(path + torch.from_numpy(moved).to(path), standing)
+
+
+def _above_floor(path: Tensor, standing: Tensor) -> Tensor:
+    """Paths (T, K, 3) of which nothing is in the floor; what is far under it, as on steps downwards, stays there."""
+    over = path[..., 1] - standing
+    lifted = ramp(over, _CORNER)
+    share = _falling(-over, *_SUNK)
+    heights = standing + over + share * (lifted - over)
+    return torch.stack((path[..., 0], heights, path[..., 2]), dim=-1)
+
+
+def _banded(weights: Array, smoothness: float) -> Array:
+    """Upper bands (3, K, T) of sum weights |d[t+1] - d[t]|^2 + smoothness |d[t+1] - 2 d[t] + d[t-1]|^2.
+
+    Args:
+        weights: (K, T - 1).
+        smoothness: of the second differences.
+    """
+    joints, steps = weights.shape
+    bands = np.zeros((3, joints, steps + 1))
+    bands[2, :, :-1] += weights
+    bands[2, :, 1:] += weights
+    bands[1, :, 1:] -= weights
+    for offset, part in ((0, 1.0), (1, 4.0), (2, 1.0)):
+        bands[2, :, offset : steps - 1 + offset] += part * smoothness
+    bands[1, :, 1:-1] -= 2 * smoothness
+    bands[1, :, 2:] -= 2 * smoothness
+    bands[0, :, 2:] += smoothness
+    return bands
+
+
+def _length(vectors: Tensor) -> Tensor:
+    return torch.linalg.vector_norm(vectors, dim=-1)

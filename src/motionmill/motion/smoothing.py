@@ -1,0 +1,115 @@
+"""Values over time -> smoother ones, without delay: a low-pass, running means and maxima, the smoothing of a motion.
+
+Shapes: T frames, J joints, G groups of C channels that are filtered alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from motionmill.motion.motion import Motion
+from motionmill.motion.rotations import matrix_from_6d, matrix_to_6d
+
+_CHUNK: Final = 4096  # frames that are smoothed at once, so that long motions need no more memory
+_HALO: Final = 48  # more than the filters reach, frames
+_NARROW: Final = 0.9  # standard deviations of the two filters, frames
+_WIDE: Final = 2.3
+_MOST_ROOT: Final = 0.02  # most by which the root is moved, metres
+_MOST_ROTATION: Final = 0.25  # most by which a joint's rotation is changed, as a length of two axes
+
+
+def smooth(motion: Motion) -> Motion:
+    """Low-pass of the root path and of each joint's rotations, without delay, only where they tremble.
+
+    What trembles shows in the ratio of third to second differences, which knows no scale: about 1.8 for noise from
+    frame to frame and 1.7 for a random walk, under 1 for what a body does. The higher it is, the wider the filter.
+    """
+    if len(motion) < 8:
+        return motion
+    root, rotations = torch.empty_like(motion.root), torch.empty_like(motion.rotations)
+    for start in range(0, len(motion), _CHUNK):
+        first = max(0, start - _HALO)
+        part = slice(first, start + _CHUNK + _HALO)
+        inner = slice(start - first, start - first + _CHUNK)
+        place = slice(start, start + _CHUNK)
+        # Two columns of each matrix: turning the world turns them, so that a heading changes nothing.
+        columns = matrix_to_6d(motion.rotations[part].mT)
+        values = torch.cat((F.pad(motion.root[part, None], (0, 3)), columns), dim=1)
+        steady = _steady(values)[inner]
+        root[place] = steady[:, 0, :3]
+        rotations[place] = matrix_from_6d(steady[:, 1:]).mT
+    return replace(motion, root=root, rotations=rotations)
+
+
+def low_pass(values: Tensor, sigma: float) -> Tensor:
+    """Gaussian filter over the first axis; the ends are continued by reflection through the end point."""
+    radius = min(max(1, round(4 * sigma)), len(values) - 1)
+    return _filtered(values, _gaussian(sigma, radius, values)[None])[0]
+
+
+def ramp(values: Tensor, corner: float) -> Tensor:
+    """max(values, 0) with a round corner: 0 up to -corner, the values themselves from +corner on."""
+    inside = (values + corner).clamp(0, 2 * corner)
+    return inside**2 / (4 * corner) + (values - corner).clamp(min=0)
+
+
+def mean_around(values: Tensor, radius: int) -> Tensor:
+    """(T, G) mean over the frames at most `radius` away, fewer at the ends."""
+    width = 2 * radius + 1
+    return F.avg_pool1d(values.T[None], width, 1, radius, count_include_pad=False)[0].T
+
+
+def highest(values: Tensor, radius: int) -> Tensor:
+    """(T, G) maximum over the frames at most `radius` away."""
+    return F.max_pool1d(values.T[None], 2 * radius + 1, 1, radius)[0].T
+
+
+def _gaussian(sigma: float, radius: int, like: Tensor) -> Tensor:
+    """(2 radius + 1,) weights whose sum is 1."""
+    offsets = torch.arange(-radius, radius + 1, dtype=like.dtype)
+    kernel = torch.exp(-0.5 * (offsets / sigma) ** 2)
+    return kernel / kernel.sum()
+
+
+def _filtered(values: Tensor, kernels: Tensor) -> Tensor:
+    """(T, ...) values through each of (K, 2 radius + 1) kernels -> (K, T, ...)."""
+    radius = kernels.shape[1] // 2
+    before = 2 * values[:1] - values[1 : radius + 1].flip(0)
+    after = 2 * values[-1:] - values[-radius - 1 : -1].flip(0)
+    padded = torch.cat((before, values, after)).reshape(len(values) + 2 * radius, -1)
+    filtered = F.conv1d(padded.T[:, None], kernels[:, None])
+    return filtered.permute(1, 2, 0).reshape(len(kernels), *values.shape)
+
+
+def _steady(values: Tensor) -> Tensor:
+    """(T, 1 + J, 6) -> the same: root and joints low-passed, by at most so much, where they look like noise."""
+    if len(values) < 8:
+        return values
+    second = torch.diff(values, n=2, dim=0)
+    energy2 = mean_around((second**2).sum(-1), 7)
+    energy3 = mean_around((torch.diff(second, dim=0) ** 2).sum(-1), 7)
+    energy2 = (energy2[1:] + energy2[:-1]) / 2
+    ratio = (energy3 / energy2.clamp(min=1e-18)).sqrt()  # (T - 3, 1 + J)
+    # A third difference stands between two frames: each frame gets the mean of those beside it.
+    ratio = torch.cat((ratio[:1], ratio[:1], ratio, ratio[-1:], ratio[-1:]))
+    ratio = ((ratio[1:] + ratio[:-1]) / 2)[..., None]
+    radius = min(round(4 * _WIDE), len(values) - 1)
+    # What a filter took away is filtered and put back, which keeps more of the low frequencies: a Gaussian twice is
+    # one of twice the variance.
+    kernels = [
+        2 * _gaussian(sigma, radius, values) - _gaussian(sigma * 2**0.5, radius, values)
+        for sigma in (_NARROW, _WIDE)
+    ]
+    narrow, wide = _filtered(values, torch.stack(kernels))
+    some = ((ratio - 0.9) / 0.3).clamp(0, 1)
+    much = ((ratio - 1.4) / 0.25).clamp(0, 1)
+    change = some * (narrow - values) + much * (wide - narrow)
+    length = torch.linalg.vector_norm(change, dim=-1, keepdim=True).clamp(min=1e-12)
+    most = values.new_full((values.shape[1], 1), _MOST_ROTATION)
+    most[0] = _MOST_ROOT
+    return values + change * (torch.minimum(length, most) / length)
