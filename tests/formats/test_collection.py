@@ -56,4 +56,4 @@ def test_the_command_line_prints_the_report(
     assert main(["inspect", "--retarget-report", str(folder)]) == 0
     assert "inner, mixamo" in capsys.readouterr().out
     assert main(["inspect"]) == 2
-    assert "nothing to inspect" in capsys.readouterr().err
+    assert "no files given" in capsys.readouterr().err

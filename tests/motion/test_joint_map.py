@@ -12,8 +12,9 @@ from motionmill.formats import bvh
 from motionmill.motion import rigs, topology
 from motionmill.motion.joint_map import load_joint_map
 from motionmill.motion.motion import Motion
-from motionmill.motion.retarget import bone_direction_error, retarget
+from motionmill.motion.retarget import retarget
 from motionmill.motion.skeleton import SMPL_22_NAMES, Skeleton, adult_skeleton
+from motionmill.motion.transfer import bone_direction_error
 from tests.motions import wandering
 
 

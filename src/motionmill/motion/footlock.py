@@ -166,7 +166,7 @@ def _settled(
     press = pressed.numpy().T
     joints, frames = sure.shape
     pair = np.minimum(sure[:, 1:], sure[:, :-1])
-    hold = _FIRMNESS * pair / (1.0001 - pair)
+    hold: Array = _FIRMNESS * pair / (1.0001 - pair)
     height = points[..., 1] - standing.numpy()[:, None]
     moves = np.diff(points, axis=1)
     if steps is not None:
