@@ -65,7 +65,7 @@ def retarget(
     corrections = _corrections(rig, motion.skeleton, target)
     world = _world_rotations(rig, motion.skeleton, target, turned, corrections)
     ratio = target.leg_length / leg_length(rig, motion.skeleton)
-    correct = correct and not _same_body(motion.skeleton, target, ratio)
+    correct = correct and not _same_body(rig, motion.skeleton, target, ratio)
     if correct:
         world = with_forward_elbows(world, target)
     hips = [rig.joints[f"{side}_hip"] for side in SIDES]
@@ -85,11 +85,13 @@ def _on_floor(motion: Motion) -> Motion:
     return replace(motion, root=motion.root - motion.root.new_tensor([0.0, floor(motion), 0.0]))
 
 
-def _same_body(source: Skeleton, target: Skeleton, ratio: float) -> bool:
-    """Whether the source is the target, of any size and with its joints in any order: rotations then say everything."""
-    if sorted(source.names) != sorted(target.names):
+def _same_body(rig: Rig, source: Skeleton, target: Skeleton, ratio: float) -> bool:
+    """Whether the source is the target, of any size and whatever its joints are called: rotations then say all."""
+    spine = {f"spine{order}": joint for order, joint in enumerate(rig.spine, 1)}
+    joints = {**rig.joints, **spine}
+    if source.num_joints != target.num_joints or joints.keys() != set(target.names):
         return False
-    offsets = source.offsets[[source.index(name) for name in target.names]] * ratio
+    offsets = source.offsets[[joints[name] for name in target.names]] * ratio
     return bool(torch.allclose(offsets.to(target.offsets), target.offsets, atol=1e-4))
 
 
