@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 from motionmill.cli import main
 from motionmill.formats import glb
@@ -61,6 +62,27 @@ def test_a_folder(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ]  # fmt: skip
 
 
+def test_a_folder_of_files_that_are_often_no_motions(here: Path) -> None:
+    (here / "texts").mkdir()
+    (here / "texts" / "a.txt").write_text((here / "a.bvh").read_text())
+    assert main(["convert", "texts", "-o", "out", "--to", "npz"]) == 2
+    assert main(["convert", "texts", "-o", "out", "--to", "npz", "--from", "txt"]) == 0
+    assert len(load(here / "out" / "a.npz")) == 6
+
+
+def test_a_joint_map(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    named = (here / "a.bvh").read_text().replace("left_knee", "one").replace("right_knee", "two")
+    (here / "odd.bvh").write_text(named)
+    (here / "map.yaml").write_text("left_knee: one\nright_knee: two\n")
+    assert main(["convert", "odd.bvh", "-o", "c.npz", "--map", "map.yaml"]) == 0
+    assert load(here / "c.npz").skeleton.names == load(here / "b.npz").skeleton.names
+    torch.testing.assert_close(
+        load(here / "c.npz").joints(), load(here / "a.bvh").joints(), atol=1e-4, rtol=0
+    )
+    assert main(["convert", "a.bvh", "-o", "c.npz", "--map", "map.yaml"]) == 2
+    assert "the skeleton has no one, two" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "shown"),
     [
@@ -72,6 +94,9 @@ def test_a_folder(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (["a.bvh", "-o", "x.a", "-o", "x.b", "--to", "glb", "--to", "npz"], "--to more than once"),
         (["a.bvh", "-o", "out", "--to", "xyz"], "cannot write xyz; known are .bvh"),
         (["a.bvh", "-o", "no/x.glb"], "create it first"),
+        (["a.bvh", "-o", "x.glb", "--from", "xyz"], "no format 'xyz'; known are bvh, glb"),
+        (["a.bvh", "-o", "x.glb", "--map", "no.yaml"], "no.yaml"),
+        (["a.bvh", "-o", "x.glb", "--map", "m", "--keep-skeleton"], "not with --keep-skeleton"),
         (["*.xyz", "-o", "out", "--to", "glb"], "no file fits this pattern"),
         (["a.bvh", "-o", "x.bvh", "--scale", "-1"], "expected file units in a metre"),
     ],

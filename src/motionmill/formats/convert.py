@@ -56,7 +56,8 @@ class Settings:
         from motionmill.motion.skeleton import SMPL_22_NAMES
 
         motion = load(source, format=self.source_format)
-        if not self.keep_skeleton and motion.skeleton.names != SMPL_22_NAMES:
+        ours = motion.skeleton.names == SMPL_22_NAMES and self.joint_map is None
+        if not (self.keep_skeleton or ours):
             motion = retarget(motion, joint_map=self.joint_map)
         return motion if self.fps is None else motion.resample(self.fps)
 

@@ -72,3 +72,5 @@ def test_a_rig_that_cannot_be_mapped_lists_what_is_missing(
     assert "unknown rig" in out
     assert "left_knee" in out
     assert main(["inspect"]) == 2
+    assert main(["inspect", "a.glb", "--retarget-report", "b.glb"]) == 2
+    assert "takes files and folders of its own" in capsys.readouterr().err
