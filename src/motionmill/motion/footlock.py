@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from motionmill.motion import physics
-from motionmill.motion.legs import Legs, legs_of, with_feet
+from motionmill.motion.legs import Legs, with_feet
 from motionmill.motion.motion import Motion
 from motionmill.motion.smoothing import highest, low_pass, ramp
 
@@ -30,11 +30,6 @@ _MEMORY: Final = 10.0  # frames over which a correction fades where the foot is 
 _MEMORY_UPWARDS: Final = 4.0
 _CORNER: Final = 0.001  # of the floor, metres
 _SUNK: Final = (0.10, 0.18)  # a foot this far under the floor is in it; from there on below it
-
-
-def lock_feet(motion: Motion) -> Motion:
-    """Holds feet still where they rest on the floor, by moving the legs and, a little, the root."""
-    return locked(legs_of(motion))
 
 
 def locked(legs: Legs) -> Motion:
