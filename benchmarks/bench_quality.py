@@ -23,7 +23,7 @@ from motionmill.data.captions import judge_classes, write_captions
 from motionmill.data.clip import Clip
 from motionmill.data.loader import load_clips
 from motionmill.evaluation.directions import follows
-from motionmill.evaluation.recognition import TrainedJudge, Verdict, accuracy
+from motionmill.evaluation.recognition import TrainedJudge, Verdict, accuracy, truth
 from motionmill.generator.config import SamplingConfig
 from motionmill.motion import physics
 from motionmill.motion.features import from_motion, to_motion
@@ -103,10 +103,28 @@ class Bench:
         return self.pipeline.generate(prompts, sampling=self.sampling, candidates=candidates)
 
     def tokenizer(self) -> dict[str, Any]:
-        """Reconstruction of the held-out takes."""
+        """Reconstruction of the held-out takes, and what the judge still sees in real clips after it."""
         codec = self.pipeline.release.codec
-        takes = [clip.features for name in ("val", "test") for clip in self.clips[name]]
-        return reconstruction_report(codec.tokenizer, codec.normalizer, takes).as_dict()
+        takes = [clip for name in ("val", "test") for clip in self.clips[name]]
+        report = reconstruction_report(
+            codec.tokenizer, codec.normalizer, [clip.features for clip in takes]
+        )
+        assert self.judge is not None
+        judged = {}
+        for name, clips in (
+            ("takes", takes),
+            (self.arguments.pairs, self.clips[self.arguments.pairs]),
+        ):
+            made = [codec.decode(codec.encode(clip.features)).float() for clip in clips]
+            groups: dict[Verdict, list[Verdict]] = defaultdict(list)
+            for clip, verdict in zip(clips, self.judge(made), strict=True):
+                groups[truth(clip)].append(verdict)
+            rows = {real: accuracy(found, [real] * len(found)) for real, found in groups.items()}
+            judged[name] = {
+                key: mean([row[key] for row in rows.values()])
+                for key in ("content", "style", "both")
+            }
+        return {**report.as_dict(), "judged_after_reconstruction_mean_over_pairs": judged}
 
     def lengths(self) -> dict[str, Any]:
         prompts = [row["prompt"] for row in prompts_of("free_length")]
@@ -175,14 +193,14 @@ class Bench:
         """Each pair's own captions, as training wrote them."""
         result: dict[str, Any] = {}
         for name in ("train", self.arguments.pairs):
-            prompts, truth = self.pair_prompts(self.clips[name])
+            prompts, asked = self.pair_prompts(self.clips[name])
             motions = self.generate(prompts)
             self.made += motions
-            self.made_pairs += truth
+            self.made_pairs += asked
             verdicts = self.verdicts(motions)
-            result[name] = accuracy(verdicts, truth)
+            result[name] = accuracy(verdicts, asked)
             groups: dict[Verdict, list[Verdict]] = defaultdict(list)
-            for verdict, real in zip(verdicts, truth, strict=True):
+            for verdict, real in zip(verdicts, asked, strict=True):
                 groups[real].append(verdict)
             if name != "train":
                 result[name]["by_pair"] = {
@@ -256,7 +274,7 @@ class Bench:
         for clip in clips:
             content, style = judge_classes(clip.content, clip.style)
             pairs.setdefault(Verdict(str(content), str(style)), clip)
-        prompts, truth = [], []
+        prompts, asked = [], []
         for pair, clip in sorted(pairs.items()):
             labels: Mapping[str, Any] = {
                 "content": clip.content,
@@ -268,8 +286,8 @@ class Bench:
                 labels, None, count=8 * count, source=clip.source, rng=random.Random(str(pair))
             )
             prompts += [text for text in written if names_style(text, pair.style, clip)][:count]
-            truth += [pair] * (len(prompts) - len(truth))
-        return prompts, truth
+            asked += [pair] * (len(prompts) - len(asked))
+        return prompts, asked
 
     def verdicts(self, motions: list[Motion]) -> list[Verdict]:
         assert self.judge is not None

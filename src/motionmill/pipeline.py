@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from motionmill.data.describe import contradicts, facts, names_direction
 from motionmill.generator.config import MAX_SECONDS, Precision, ReleaseConfig, SamplingConfig
 from motionmill.generator.encoding import CachedEncoder
 from motionmill.generator.engine import MIN_TOKENS, Engine, Request
@@ -305,19 +306,26 @@ class TextToMotion:
             ]
         )
         return [
-            self._best(request, drawn[place * count : (place + 1) * count])
-            for place, request in enumerate(requests)
+            self._best(prompt, request, drawn[place * count : (place + 1) * count])
+            for place, (prompt, request) in enumerate(zip(prompts, requests, strict=True))
         ]
 
-    def _best(self, request: Request, drawn: Sequence[Tensor]) -> Tensor:
-        """Of the tokens of several motions those that fit the text best."""
+    def _best(self, prompt: str, request: Request, drawn: Sequence[Tensor]) -> Tensor:
+        """Of the tokens of several motions those that fit the text best.
+
+        A motion that goes or turns another way than the prompt says, or moves the other hand, comes after all others.
+        """
         ranker = self.release.ranker
         if len(drawn) == 1 or ranker is None:
             return drawn[0]
         history = torch.empty(0, dtype=torch.long) if request.history is None else request.history
         known = len(history) * self.release.codec.frames_per_token
         decoded = [self._features(torch.cat((history, tokens)))[known:] for tokens in drawn]
-        return drawn[int(ranker.scores(request.states, decoded).argmax())]
+        scores = ranker.scores(request.states, decoded)
+        if names_direction(prompt):
+            wrong = [contradicts(prompt, facts(to_motion(part))) is not None for part in decoded]
+            scores = scores - 2 * torch.tensor(wrong).to(scores)
+        return drawn[int(scores.argmax())]
 
     def _features(self, tokens: Tensor) -> Tensor:
         return self.release.codec.decode(tokens.to(self.device)).cpu()

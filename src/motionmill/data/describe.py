@@ -319,6 +319,17 @@ _TURNS: Final = (
 )
 
 
+_DIRECTED: Final = re.compile(
+    r"\b(?:left|right|both|forwards?|ahead|straight|backwards?|back|reverse|retreat\w*)\b|\b(?:left|right)ward",
+    re.IGNORECASE,
+)
+
+
+def names_direction(caption: str) -> bool:
+    """Whether a caption has a word that `contradicts` may hold against a motion."""
+    return _DIRECTED.search(caption) is not None
+
+
 def contradicts(caption: str, facts: Facts) -> str | None:
     """Why a caption cannot be true of a motion, or None.
 
