@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from motionmill.data.describe import contradicts, facts, names_direction
+from motionmill.generator.choose import candidate_seed, choose
 from motionmill.generator.config import MAX_SECONDS, Precision, ReleaseConfig, SamplingConfig
 from motionmill.generator.encoding import CachedEncoder
 from motionmill.generator.engine import MIN_TOKENS, Engine, Request
@@ -300,7 +299,7 @@ class TextToMotion:
         requests = self._requests(prompts, durations, seeds, sampling, history)
         drawn = self.engine.generate(
             [
-                replace(request, seed=_candidate_seed(request.seed, number))
+                replace(request, seed=candidate_seed(request.seed, number))
                 for request in requests
                 for number in range(count)
             ]
@@ -311,21 +310,14 @@ class TextToMotion:
         ]
 
     def _best(self, prompt: str, request: Request, drawn: Sequence[Tensor]) -> Tensor:
-        """Of the tokens of several motions those that fit the text best.
-
-        A motion that goes or turns another way than the prompt says, or moves the other hand, comes after all others.
-        """
+        """Of the tokens of several motions those that fit the text best."""
         ranker = self.release.ranker
         if len(drawn) == 1 or ranker is None:
             return drawn[0]
         history = torch.empty(0, dtype=torch.long) if request.history is None else request.history
         known = len(history) * self.release.codec.frames_per_token
         decoded = [self._features(torch.cat((history, tokens)))[known:] for tokens in drawn]
-        scores = ranker.scores(request.states, decoded)
-        if names_direction(prompt):
-            wrong = [contradicts(prompt, facts(to_motion(part))) is not None for part in decoded]
-            scores = scores - 2 * torch.tensor(wrong).to(scores)
-        return drawn[int(scores.argmax())]
+        return drawn[choose(ranker, prompt, request.states, decoded)]
 
     def _features(self, tokens: Tensor) -> Tensor:
         return self.release.codec.decode(tokens.to(self.device)).cpu()
@@ -402,13 +394,6 @@ def load_encoder(
     return CachedEncoder(
         lambda: T5(path, device=device), folder=cache, identity=f"t5 {version_of(path)}"
     )
-
-
-def _candidate_seed(seed: int, number: int) -> int:
-    """The seed itself for the first candidate; unrelated ones for the others."""
-    if number == 0:
-        return seed
-    return int.from_bytes(hashlib.sha256(f"{seed}/{number}".encode()).digest()[:7])
 
 
 def check_prompt(prompt: object) -> None:
