@@ -179,7 +179,7 @@ class Bench:
         actions: dict[str, list[tuple[float, float]]] = defaultdict(list)
         for row, motion in zip(rows, motions, strict=True):
             actions[row["action"]].append((physics.foot_slide(motion), physics.floating(motion)))
-        table = {
+        table: dict[str, dict[str, Any]] = {
             action: {
                 "motions": len(values),
                 "foot_slide_mm": round(sum(value[0] for value in values) / len(values), 2),
@@ -187,6 +187,10 @@ class Bench:
             }
             for action, values in sorted(actions.items())
         }
+        if self.judge is not None:  # it knows Bandai Namco's contents only
+            for row, verdict in zip(rows, self.verdicts(motions), strict=True):
+                judged = table[row["action"]].setdefault("judged_as", {})
+                judged[verdict.content] = judged.get(verdict.content, 0) + 1
         return {**self.follow(directed), "actions": table}
 
     def recognition(self) -> dict[str, Any]:
