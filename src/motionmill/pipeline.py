@@ -60,7 +60,7 @@ class TextToMotion:
         """Load a model.
 
         Args:
-            model: a name that ships with the package ("mini") or a release folder.
+            model: a name that ships with the package ("mini", "open") or a release folder.
             device: where to run; a GPU when there is one, else the CPU.
             precision: of the generator. "int8" is fastest for one prompt, "bfloat16" for many; neither gives the very
                 motion that "float32" gives.

@@ -54,7 +54,7 @@ def generate(
             files that are there already are kept.
         samples: so many motions of the prompt, with seeds from --seed on; {} in the output's name is the seed.
         seed: another seed, another motion.
-        model: "mini", or a release folder.
+        model: "mini", "open" (for any use), or a release folder.
         temperature: 0 takes the likeliest token; the model's own by default.
         top_k: draw among the k likeliest tokens.
         top_p: draw among the likeliest tokens that hold this much probability.
