@@ -362,7 +362,10 @@ def members(data: bytes, draw: random.Random) -> bytes:
         names = source.namelist()
         chosen, way = draw.choice(names), draw.randrange(8)
         for name in names:
-            content = source.read(name)
+            try:
+                content = source.read(name)
+            except (EOFError, zipfile.BadZipFile):  # damaged before
+                content = b""
             if name == chosen:
                 match way:
                     case 0:

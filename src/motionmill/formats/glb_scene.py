@@ -127,11 +127,12 @@ class Scene:
                 kind, node = target["path"], target.get("node")
                 keys, output = sampler["input"], sampler["output"]
                 interpolation = sampler.get("interpolation", "LINEAR")
+                wanted = kind in _WIDTHS
             except (KeyError, IndexError, TypeError, AttributeError):
                 raise ValueError(
                     f"{self._file}: damaged animation channel {channel!r:.80}"
                 ) from None
-            if node is None or kind not in _WIDTHS:
+            if node is None or not wanted:
                 continue
             self._reader.item("nodes", node)
             where = f"{self._file}: {kind} of node {node}"
