@@ -97,7 +97,7 @@ def noisy_features(num_clips: int, num_frames: int) -> Tensor:
 def joints_of_rotations(features: Tensor) -> Tensor:
     """Rotation route to joints, on a skeleton of ours."""
     rotations, root = ours.to_rotations(features)
-    return adult_skeleton().forward_kinematics(rotations, root)[0]
+    return adult_skeleton().joint_positions(rotations, root)
 
 
 # The reference's way: one clip at a time, the heading by a loop over frames, last axes of three.

@@ -12,13 +12,19 @@ them) and `to_motion` (rotations on a skeleton of ours, no inverse kinematics).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import torch
 from torch import Tensor
 
+from motionmill.motion.frames_last import (
+    orthonormal_rows,
+    parts,
+    placed,
+    product,
+    running_product,
+)
 from motionmill.motion.motion import Motion
 from motionmill.motion.rotations import heading, matrix_from_6d, matrix_to_6d, yaw_matrix
 from motionmill.motion.skeleton import Skeleton, adult_skeleton, mirror_permutation
@@ -32,7 +38,6 @@ VELOCITIES: Final = slice(74, 140)
 ROTATIONS: Final = slice(140, 272)
 BLOCKS: Final = (ROOT_VELOCITY, HEADING, POSITIONS, VELOCITIES, ROTATIONS)
 _NUM_JOINTS: Final = 22
-_PART_FRAMES: Final = 4096
 
 
 def from_motion(motion: Motion) -> Tensor:
@@ -85,7 +90,14 @@ def from_joints(joints: Tensor, rotations: Tensor) -> Tensor:
 
 def to_joints(features: Tensor) -> Tensor:
     """Position route: (..., T, 272) features -> (..., T, 22, 3) world joints, metres; exact also for noisy 6D."""
-    joints = torch.cat([_to_joints(clips) for clips in _parts(features)])
+    turns = _headings(features).transpose(0, 1)
+    path = _path(features, turns)
+    frames = features.reshape(-1, NUM_FEATURES)
+    joints = frames.new_empty(len(frames), 3 * _NUM_JOINTS)
+    for part in parts(frames):
+        local = frames[part, POSITIONS].t().contiguous()
+        coordinates = local.unflatten(0, (_NUM_JOINTS, 1, 3)).unbind(2)
+        joints[part] = placed(turns[..., part], coordinates, path[:, part]).flatten(0, 1).t()
     return joints.view(*features.shape[:-1], _NUM_JOINTS, 3)
 
 
@@ -96,10 +108,19 @@ def to_rotations(features: Tensor) -> tuple[Tensor, Tensor]:
         (..., T, 22, 3, 3) parent-relative rotations, the root's in the world, and (..., T, 3) pelvis positions in
         metres, height over the clip's lowest joint.
     """
-    parts = [_to_rotations(clips) for clips in _parts(features)]
-    rotations, roots = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
+    turns = _headings(features).transpose(0, 1)
+    path = _path(features, turns)
+    frames = features.reshape(-1, NUM_FEATURES)
+    rotations = frames.new_empty(len(frames), 9 * _NUM_JOINTS)
+    for part in parts(frames):
+        sixd = frames[part, ROTATIONS].t().contiguous()
+        local = orthonormal_rows(sixd.unflatten(0, (_NUM_JOINTS, 6)))
+        local[0] = product(turns[..., part], local[0])
+        rotations[part] = local.flatten(0, 2).t()
+    root = path.t().contiguous()
+    root[:, 1] = frames[:, POSITIONS.start + 1]
     leading = features.shape[:-1]
-    return rotations.view(*leading, _NUM_JOINTS, 3, 3), roots.view(*leading, 3)
+    return rotations.view(*leading, _NUM_JOINTS, 3, 3), root.view(*leading, 3)
 
 
 def to_motion(
@@ -139,68 +160,30 @@ def leg_length(features: Tensor) -> Tensor:
 
 def recover_headings(features: Tensor) -> Tensor:
     """(..., T, 272) -> (..., T, 3, 3): A_t, the product D_t ... D_1 D_0 of the heading changes."""
-    return _headings(features).movedim((0, 1), (-2, -1)).contiguous()
+    return _headings(features).movedim(-1, 0).reshape(*features.shape[:-1], 3, 3)
 
 
 def recover_root(features: Tensor, unturn: Tensor) -> Tensor:
     """Root path on the floor: (..., T, 272) and A_t (..., T, 3, 3) -> (..., T, 3) metres, y = 0."""
-    return _root(features, unturn.movedim((-2, -1), (0, 1))).movedim(0, -1).contiguous()
-
-
-def _to_joints(clips: Tensor) -> Tensor:
-    """(B, T, 272) -> (B * T, 66). Frames are the last axis meanwhile, so that every operation is on long rows."""
-    unturn = _headings(clips)
-    local = clips[..., POSITIONS].flatten(0, 1).contiguous().t().contiguous()
-    x, y, z = local.unflatten(0, (_NUM_JOINTS, 1, 3)).unbind(2)
-    to_x, to_y, to_z = unturn.flatten(2).unbind(
-        0
-    )  # the rows of A_t, which are where its transpose turns x, y, z to
-    joints = x * to_x + y * to_y + z * to_z + _root(clips, unturn).flatten(1)
-    return joints.flatten(0, 1).t().contiguous()
-
-
-def _to_rotations(clips: Tensor) -> tuple[Tensor, Tensor]:
-    """(B, T, 272) -> (B, T, 22, 3, 3) and (B, T, 3)."""
-    unturn = recover_headings(clips)
-    rotations = matrix_from_6d(clips[..., ROTATIONS].unflatten(-1, (_NUM_JOINTS, 6)))
-    rotations[..., 0, :, :] = unturn.transpose(-1, -2) @ rotations[..., 0, :, :]
-    root = recover_root(clips, unturn)
-    height = clips[..., POSITIONS.start + 1]
-    return rotations, torch.stack((root[..., 0], height, root[..., 2]), dim=-1)
+    turns = unturn.flatten(0, -3).permute(2, 1, 0)
+    return _path(features, turns).t().reshape(*features.shape[:-1], 3)
 
 
 def _headings(features: Tensor) -> Tensor:
-    """(..., T, 272) -> (3, 3, ..., T): A_t.
-
-    An inclusive scan in log2(T) steps, after each of which entry t covers frames t - 2 reach + 1 .. t.
-    """
-    changes = matrix_from_6d(features[..., HEADING])
-    product = changes.movedim((-2, -1), (0, 1)).contiguous()
-    reach = 1
-    while reach < product.shape[-1]:
-        later, earlier = product[..., reach:], product[..., :-reach]
-        scanned = later[:, 0, None] * earlier[None, 0]
-        scanned = scanned + later[:, 1, None] * earlier[None, 1]
-        scanned = scanned + later[:, 2, None] * earlier[None, 2]
-        product = torch.cat((product[..., :reach], scanned), dim=-1)
-        reach *= 2
-    return product
+    """(..., T, 272) -> (3, 3, N): A_t, for the N frames of all clips, one clip after the other."""
+    clips = features.unsqueeze(0).flatten(0, -3)
+    changes = clips[..., HEADING].permute(1, 2, 0).contiguous()
+    return running_product(orthonormal_rows(changes)).permute(1, 2, 3, 0).flatten(2)
 
 
-def _root(features: Tensor, unturn: Tensor) -> Tensor:
-    """(..., T, 272) and A_t (3, 3, ..., T) -> (3, ..., T) path on the floor."""
-    x, z = features[..., ROOT_VELOCITY].unbind(-1)
-    before = unturn[..., :-1]
-    across = before[0, 0] * x[..., 1:] + before[2, 0] * z[..., 1:]
-    ahead = before[0, 2] * x[..., 1:] + before[2, 2] * z[..., 1:]
+def _path(features: Tensor, turns: Tensor) -> Tensor:
+    """(..., T, 272) and the transposes of A_t (3, 3, N) -> (3, N) path on the floor, y = 0."""
+    x, z = features.unsqueeze(0).flatten(0, -3)[..., ROOT_VELOCITY].unbind(-1)
+    before = turns.unflatten(-1, x.shape)[..., :-1]
+    across = before[0, 0] * x[..., 1:] + before[0, 2] * z[..., 1:]
+    ahead = before[2, 0] * x[..., 1:] + before[2, 2] * z[..., 1:]
     x, z = torch.cat((x[..., :1], across), dim=-1), torch.cat((z[..., :1], ahead), dim=-1)
-    return torch.stack((x, torch.zeros_like(x), z)).cumsum(dim=-1)
-
-
-def _parts(features: Tensor) -> Sequence[Tensor]:
-    """(..., T, 272) -> some clips (B, T, 272) at a time: what is made in between then stays in the cache."""
-    clips = features.flatten(0, -3) if features.dim() > 2 else features.unsqueeze(0)
-    return clips.split(max(1, _PART_FRAMES // max(1, clips.shape[1])))
+    return torch.stack((x, torch.zeros_like(x), z)).cumsum(dim=-1).flatten(1)
 
 
 def mirror(features: Tensor) -> Tensor:

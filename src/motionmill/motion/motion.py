@@ -61,7 +61,7 @@ class Motion:
 
     def joints(self) -> Tensor:
         """(T, J, 3) world joint positions, metres."""
-        return self.skeleton.forward_kinematics(self.rotations, self.root)[0]
+        return self.skeleton.joint_positions(self.rotations, self.root)
 
     def world_rotations(self) -> Tensor:
         """(T, J, 3, 3) world rotations."""

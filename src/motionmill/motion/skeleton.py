@@ -6,10 +6,13 @@ Shapes: T frames, J joints. World: Y up, right-handed, metres; a person in the r
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from motionmill.motion.frames_last import parts, placed, product
 
 SMPL_22_NAMES = (
     "pelvis", "left_hip", "right_hip", "spine1", "left_knee", "right_knee", "spine2", "left_ankle",
@@ -128,19 +131,36 @@ class Skeleton:
         Returns:
             (..., J, 3) world joint positions in metres and (..., J, 3, 3) world rotations.
         """
+        count = rotations.shape[:-3].numel()
+        joints = rotations.new_empty(count, 3 * self.num_joints)
+        world = rotations.new_empty(count, 9 * self.num_joints)
+        for part, positions, turns in self._chains(rotations, root):
+            joints[part] = torch.stack(positions).flatten(0, 1).t()
+            world[part] = torch.stack(turns).flatten(0, 2).t()
+        return joints.view(*rotations.shape[:-2], 3), world.view(rotations.shape)
+
+    def joint_positions(self, rotations: Tensor, root: Tensor) -> Tensor:
+        """The first of what `forward_kinematics` returns, in less time: (..., J, 3) world positions, metres."""
+        joints = rotations.new_empty(rotations.shape[:-3].numel(), 3 * self.num_joints)
+        for part, positions, _ in self._chains(rotations, root):
+            joints[part] = torch.stack(positions).flatten(0, 1).t()
+        return joints.view(*rotations.shape[:-2], 3)
+
+    def _chains(
+        self, rotations: Tensor, root: Tensor
+    ) -> Iterator[tuple[slice, list[Tensor], list[Tensor]]]:
+        """Some of the N frames at a time; of each joint its (3, n) world positions and (3, 3, n) world rotations."""
         offsets = self.offsets.to(rotations)
-        world_rotations: list[Tensor] = []
-        positions: list[Tensor] = []
-        for joint, parent in enumerate(self.parents):
-            local = rotations[..., joint, :, :]
-            if parent < 0:
-                world_rotations.append(local)
-                positions.append(root.to(rotations))
-            else:
-                above = world_rotations[parent]
-                world_rotations.append(above @ local)
-                positions.append(positions[parent] + above @ offsets[joint])
-        return torch.stack(positions, dim=-2), torch.stack(world_rotations, dim=-3)
+        frames = rotations.reshape(-1, self.num_joints, 3, 3)
+        paths = root.to(rotations).reshape(-1, 3)
+        for part in parts(frames):
+            local = frames[part].movedim(0, -1).contiguous()
+            positions, world = [paths[part].t()], [local[0]]
+            for joint, parent in enumerate(self.parents[1:], start=1):
+                above = world[parent]
+                world.append(product(above, local[joint]))
+                positions.append(placed(above, offsets[joint], positions[parent]))
+            yield part, positions, world
 
 
 def local_to_world_rotations(rotations: Tensor, parents: tuple[int, ...]) -> Tensor:

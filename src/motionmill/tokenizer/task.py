@@ -241,7 +241,7 @@ def _body_joints(features: Tensor, skeleton: Skeleton | None = None) -> Tensor:
     rotations = matrix_from_6d(features[..., feature.ROTATIONS].unflatten(-1, (22, 6)))
     height = features[..., feature.POSITIONS.start + 1]
     root = torch.stack((torch.zeros_like(height), height, torch.zeros_like(height)), dim=-1)
-    return skeleton.forward_kinematics(rotations, root)[0]
+    return skeleton.joint_positions(rotations, root)
 
 
 def _foot_displacement(joints: Tensor, features: Tensor, turn: Tensor) -> Tensor:
