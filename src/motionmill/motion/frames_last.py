@@ -69,9 +69,8 @@ def placed(matrices: Tensor, vectors: Iterable[Tensor], origins: Tensor) -> Tens
 
 def _dot(first: Tensor, second: Tensor) -> Tensor:
     """(..., 3, N) and (..., 3, N) -> (..., 1, N)."""
-    a, b = first, second
-    made = a[..., 0:1, :] * b[..., 0:1, :]
-    return made.addcmul_(a[..., 1:2, :], b[..., 1:2, :]).addcmul_(a[..., 2:3, :], b[..., 2:3, :])
+    (a, b, c), (x, y, z) = first.unbind(-2), second.unbind(-2)
+    return (a * x).addcmul_(b, y).addcmul_(c, z).unsqueeze(-2)
 
 
 def _length(vectors: Tensor) -> Tensor:

@@ -155,7 +155,7 @@ class Skeleton:
         paths = root.to(rotations).reshape(-1, 3)
         for part in parts(frames):
             local = frames[part].movedim(0, -1).contiguous()
-            positions, world = [paths[part].t()], [local[0]]
+            positions, world = [paths[part].t().contiguous()], [local[0]]
             for joint, parent in enumerate(self.parents[1:], start=1):
                 above = world[parent]
                 world.append(product(above, local[joint]))
