@@ -1,10 +1,10 @@
 """A generator in float32 -> its large matrices in bfloat16 or int8, each as this machine multiplies it fastest.
 
-A decode step multiplies every matrix with a few vectors, so that it takes as long as reading the weights does. Measured
-before choosing (one core of a Xeon with AMX, the 134 M weights that preset 111M reads a token, none in a cache;
-milliseconds with 1 and with 16 rows): float32 `linear` 38 and 95, `mv` 38; bfloat16 `linear` 32 and 37, in oneDNN's own
-order 23 and 24; int8 `_weight_int8pack_mm` 17 and 79, `_int_mm` 20 and 23, oneDNN's quantized linear 10 and 14. The
-last two round the activations to 8 bits as well, which is another model. So int8 is for one prompt, bfloat16 for many.
+A decode step multiplies every matrix with a few vectors, so that it takes as long as reading the weights does, where
+the products keep up: `benchmarks/bench_products.py` measures those that PyTorch has. oneDNN's product of 8-bit numbers
+reads weights fastest and takes 32 rows in hardly more time than one, but wants activations of 8 bits too, which is
+another model. So each row is given to it as two, the high and the low part of whole numbers of 16 bits: int8 then
+rounds weights only, and is fastest for one prompt and for many.
 
 Shapes: ... leading axes of the activations, I inputs, O outputs.
 """
@@ -21,7 +21,9 @@ from torch import Tensor, nn
 from motionmill.generator.config import Precision
 from motionmill.generator.model import Generator
 
-_PARTS = 254  # of a step that the low part of an activation counts: half a step is 127 of them
+_LOW_STEPS = (
+    254  # to a step of the high part, which is rounded, so that the low part is 127 at most
+)
 _MANY_ROWS = 48  # from here on it is faster to convert int8 weights than to multiply with them
 _KERNEL_INPUTS = (
     32  # the CPU's int8 kernel reads so many at a time, and past the end where they do not divide I
@@ -31,16 +33,19 @@ _KERNEL_INPUTS = (
 def set_precision(model: Generator, precision: Precision) -> None:
     """Prepare a model for inference, in place as `Module.to` does; short ones can be neither trained nor saved after.
 
-    int8 rounds each output's weights to 255 steps of their own. In bfloat16 and int8, activations, embeddings and the
-    projection of text states are bfloat16.
+    int8 rounds each output's weights to 255 steps of their own. Activations, embeddings and the projection of text
+    states are bfloat16 in bfloat16, and in int8 where the processor has no whole-number products; else float32.
     """
-    if precision == "int8":
-        on_cpu = model.embedding.weight.device.type == "cpu"
-        _replace(model, PackedInt8Linear if on_cpu and _packs_int8() else Int8Linear)
+    on_cpu = model.embedding.weight.device.type == "cpu"
+    if precision == "int8" and on_cpu and _packs_int8():
+        _replace(model, PackedInt8Linear)
+        model.float()
+    elif precision == "int8":
+        _replace(model, Int8Linear)
         model.to(torch.bfloat16)
     elif precision == "bfloat16":
         model.to(torch.bfloat16)
-        if model.embedding.weight.device.type == "cpu" and _packs():
+        if on_cpu and _packs():
             _replace(model, PackedLinear)
 
 
@@ -59,10 +64,10 @@ class PackedLinear(nn.Module):
 
 
 class PackedInt8Linear(nn.Module):
-    """(..., I) -> (..., O) with weights of 8 bits in oneDNN's own order, multiplied as whole numbers.
+    """(..., I) -> (..., O) in float32 with weights of 8 bits, one scale an output, in oneDNN's own order.
 
-    Activations become whole numbers of 16 bits by a scale a row, each given to the processor's 8-bit products as two
-    rows, its high and its low part. Weights are read once for both, so that a row costs no more than one of 8 bits.
+    A row becomes whole numbers by a scale of its own, high + low / 254 with both from -127 to 127, so that each is
+    within 1 / 64,000 of the row's largest number of what it was: less than bfloat16 rounds.
     """
 
     def __init__(self, weight: Tensor) -> None:
@@ -72,27 +77,34 @@ class PackedInt8Linear(nn.Module):
         self._zero = torch.zeros(len(steps), dtype=torch.long)
 
     def forward(self, rows: Tensor) -> Tensor:
-        flat = rows.flatten(0, -2).float()
+        flat = rows.flatten(0, -2)
         step = flat.abs().amax(-1, keepdim=True).clamp_(min=1e-30).div_(127)
         flat = flat / step
         high = flat.round()
-        low = ((flat - high) * _PARTS).round_()
-        halves = torch.cat((high, low)).to(torch.int8)
-        product = torch.ops.onednn.qlinear_pointwise(
-            halves, 1.0, 0, self._packed, self._scale, self._zero, None, 1.0, 0,
-            torch.float32, "none", [], "",
-        )  # fmt: skip
+        low = (flat - high).mul_(_LOW_STEPS).round_()
+        product = self._multiply(torch.cat((high, low)).to(torch.int8))
         high, low = product.chunk(2)
-        return (
-            torch.add(high, low, alpha=1 / _PARTS)
-            .mul_(step)
-            .to(rows.dtype)
-            .view(*rows.shape[:-1], -1)
-        )
+        product = torch.add(high, low, alpha=1 / _LOW_STEPS).mul_(step)
+        return product.view(*rows.shape[:-1], -1)
+
+    def _multiply(self, rows: Tensor) -> Tensor:
+        """(R, I) whole numbers of 8 bits -> (R, O) float32."""
+        weight = (self._packed, self._scale, self._zero)
+        plain = (
+            None,
+            1.0,
+            0,
+            torch.float32,
+            "none",
+            [],
+            "",
+        )  # nothing is added, scaled or applied after
+        product: Tensor = torch.ops.onednn.qlinear_pointwise(rows, 1.0, 0, *weight, *plain)
+        return product
 
 
 class Int8Linear(nn.Module):
-    """(..., I) -> (..., O) in bfloat16 with weights of 8 bits and one scale an output."""
+    """(..., I) -> (..., O) in bfloat16 with weights of 8 bits and one scale an output, on any device."""
 
     def __init__(self, weight: Tensor) -> None:
         super().__init__()
