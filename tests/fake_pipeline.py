@@ -13,8 +13,8 @@ from typing import Any
 
 import torch
 
+from motionmill.generator.prompt import check_prompt
 from motionmill.motion.motion import Motion
-from motionmill.pipeline import check_prompt
 
 
 class FakePipeline:

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from motionmill.formats.files import check_writable, load, save
+from motionmill.generator.prompt import check_prompt
 from motionmill.generator.rewrite import Rewriting
 from motionmill.motion.motion import Motion
 from motionmill.motion.retarget import retarget
 from motionmill.motion.skeleton import SMPL_22_NAMES
-from motionmill.pipeline import TextToMotion, check_prompt
+from motionmill.pipeline import TextToMotion
 
 Check = Callable[[str, float | None], None]
 _CHUNK = 32

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from motionmill.generator.choose import candidate_seed, choose
-from motionmill.generator.config import MAX_SECONDS, Precision, ReleaseConfig, SamplingConfig
-from motionmill.generator.encoding import CachedEncoder
-from motionmill.generator.engine import MIN_TOKENS, Engine, Request
+from motionmill.generator.config import Precision, SamplingConfig
+from motionmill.generator.encoding import CachedEncoder, load_encoder
+from motionmill.generator.engine import Engine
+from motionmill.generator.prompt import check_prompt
 from motionmill.generator.release import Release, load_release
-from motionmill.generator.text import T5, MiniLM, TextEncoder, version_of
+from motionmill.generator.text import TextEncoder
+from motionmill.generator.text_to_tokens import TextToTokens
 from motionmill.motion.cleanup import clean
 from motionmill.motion.features import NUM_FEATURES, from_motion, leg_length, to_motion
 from motionmill.motion.motion import Motion
@@ -26,10 +25,7 @@ from motionmill.tokenizer.stream import StreamDecoder
 from motionmill.training.device import choose_device
 
 DEFAULT_MODEL = "mini"
-MAX_PROMPT_CHARACTERS = 10_000
-MAX_CANDIDATES = 64
 _BLEND_FRAMES = 8
-_TEXTS = 64  # encoded at once
 
 Scorer = Callable[[str, Motion], float]
 
@@ -45,7 +41,7 @@ class TextToMotion:
         self.encoder = (
             encoder if isinstance(encoder, CachedEncoder) else CachedEncoder(lambda: encoder)
         )
-        self.engine = Engine(release.generator)
+        self.tokens = TextToTokens(release, self.encoder)
 
     @classmethod
     def from_pretrained(
@@ -86,6 +82,11 @@ class TextToMotion:
     @property
     def device(self) -> torch.device:
         return self.engine.device
+
+    @property
+    def engine(self) -> Engine:
+        """What runs the generator; it may serve others beside this pipeline."""
+        return self.tokens.engine
 
     @property
     def context_seconds(self) -> float:
@@ -152,7 +153,7 @@ class TextToMotion:
             raise ValueError(
                 f"{len(prompts)} prompts, {len(seeds)} seeds, {len(lengths)} lengths; expected as many"
             )
-        durations = [self._num_tokens(length) for length in lengths]
+        durations = [self.tokens.count(length) for length in lengths]
         made = self.tokens(prompts, durations, seeds, sampling, candidates=candidates)
         return [
             self.decode(tokens, name=prompt, cleanup=cleanup)
@@ -190,7 +191,7 @@ class TextToMotion:
             check_prompt(prompt)
         tokens = torch.empty(0, dtype=torch.long)
         for number, (prompt, seconds) in enumerate(parts):
-            length = self._num_tokens(seconds)
+            length = self.tokens.count(seconds)
             new = self.tokens(
                 [prompt],
                 [length],
@@ -232,7 +233,7 @@ class TextToMotion:
         history = codec.encode(features[len(features) % unit :].float()).cpu()
         new = self.tokens(
             [prompt],
-            [self._num_tokens(seconds)],
+            [self.tokens.count(seconds)],
             [seed],
             sampling,
             history=history,
@@ -263,12 +264,12 @@ class TextToMotion:
         With the shipped models the first piece comes after one token; a tokenizer that looks ahead comes later.
         """
         check_prompt(prompt)
-        request = self._requests([prompt], [self._num_tokens(seconds)], [seed], sampling)[0]
+        stream = self.tokens.stream(prompt, self.tokens.count(seconds), seed, sampling)
         decoder = StreamDecoder(self.release.codec)
         features = torch.empty(0, NUM_FEATURES, dtype=torch.float64)
         leg = None
         pieces = itertools.chain(
-            (decoder.push([token]) for token in self.engine.submit(request)),
+            (decoder.push([token]) for token in stream),
             iter([None]),
         )
         for piece in pieces:
@@ -282,131 +283,9 @@ class TextToMotion:
     def check(self, prompt: str, seconds: float | None = None) -> None:
         """Raises ValueError for a prompt or a length that this model cannot make."""
         check_prompt(prompt)
-        self._num_tokens(seconds)
-
-    def tokens(
-        self,
-        prompts: Sequence[str],
-        durations: Sequence[int],
-        seeds: Sequence[int],
-        sampling: SamplingConfig | None = None,
-        *,
-        history: Tensor | None = None,
-        candidates: int | None = None,
-    ) -> list[Tensor]:
-        """Prompts -> (N,) new tokens each; a duration is a number of tokens, 0 where the motion ends by itself."""
-        count = self._num_candidates(candidates)
-        requests = self._requests(prompts, durations, seeds, sampling, history)
-        drawn = self.engine.generate(
-            [
-                replace(request, seed=candidate_seed(request.seed, number))
-                for request in requests
-                for number in range(count)
-            ]
-        )
-        return [
-            self._best(prompt, request, drawn[place * count : (place + 1) * count])
-            for place, (prompt, request) in enumerate(zip(prompts, requests, strict=True))
-        ]
-
-    def _best(self, prompt: str, request: Request, drawn: Sequence[Tensor]) -> Tensor:
-        """Of the tokens of several motions those that fit the text best."""
-        ranker = self.release.ranker
-        if len(drawn) == 1 or ranker is None:
-            return drawn[0]
-        history = torch.empty(0, dtype=torch.long) if request.history is None else request.history
-        known = len(history) * self.release.codec.frames_per_token
-        decoded = [self._features(torch.cat((history, tokens)))[known:] for tokens in drawn]
-        return drawn[choose(ranker, prompt, request.states, decoded)]
-
-    def _features(self, tokens: Tensor) -> Tensor:
-        return self.release.codec.decode(tokens.to(self.device)).cpu()
+        self.tokens.count(seconds)
 
     def decode(self, tokens: Tensor, *, name: str = "", cleanup: float = 1.0) -> Motion:
         """(N,) tokens -> Motion on our skeleton."""
-        motion = to_motion(self._features(tokens), name=name)
+        motion = to_motion(self.tokens.decode(tokens), name=name)
         return clean(motion, strength=cleanup) if cleanup > 0 else motion
-
-    def _requests(
-        self,
-        prompts: Sequence[str],
-        durations: Sequence[int],
-        seeds: Sequence[int],
-        sampling: SamplingConfig | None,
-        history: Tensor | None = None,
-    ) -> list[Request]:
-        sampling = sampling or self.release.config.sampling
-        least, most = self._bounds(sampling)
-        texts = [*prompts, ""]
-        parts = (texts[start : start + _TEXTS] for start in range(0, len(texts), _TEXTS))
-        *states, nothing = (text for part in parts for text in self.encoder.encode(part))
-        return [
-            Request(
-                text,
-                sampling,
-                seed=seed,
-                duration=duration,
-                min_tokens=least,
-                max_tokens=most,
-                unconditional=nothing,
-                history=history,
-            )
-            for text, duration, seed in zip(states, durations, seeds, strict=True)
-        ]
-
-    def _num_candidates(self, asked: int | None) -> int:
-        if asked is None:
-            return self.release.config.candidates if self.release.ranker is not None else 1
-        if not 1 <= asked <= MAX_CANDIDATES:
-            raise ValueError(f"{asked} candidates; expected 1 to {MAX_CANDIDATES}")
-        if asked > 1 and self.release.ranker is None:
-            raise ValueError(
-                f"{asked} candidates, but {self.release.config.name!r} has no ranker to choose by; use 1, or `best`"
-            )
-        return asked
-
-    def _bounds(self, sampling: SamplingConfig) -> tuple[int, int | None]:
-        """Least and most tokens of a motion that ends by itself."""
-        unit = self.release.codec.frames_per_token / self.release.config.fps
-        least, most = sampling.min_seconds, sampling.max_seconds
-        longest = None if most is None else max(1, round(most / unit))
-        shortest = MIN_TOKENS if least is None else round(least / unit)
-        return (shortest if longest is None else min(shortest, longest)), longest
-
-    def _num_tokens(self, seconds: float | None) -> int:
-        if seconds is None:
-            return 0
-        if isinstance(seconds, bool) or not isinstance(seconds, int | float):
-            raise ValueError(f"seconds = {seconds!r}; expected a number")
-        unit = self.release.codec.frames_per_token / self.release.config.fps
-        if not unit <= seconds <= MAX_SECONDS:  # not a number is neither
-            raise ValueError(f"{seconds} seconds; expected {unit:.2f} to {MAX_SECONDS:g} seconds")
-        return max(1, round(seconds / unit))
-
-
-def load_encoder(
-    config: ReleaseConfig, *, device: torch.device | None = None, cache: Path | None = None
-) -> CachedEncoder:
-    """The text encoder that a model was trained with; loaded when it is first needed."""
-    if config.text_encoder == "minilm":
-        return CachedEncoder(MiniLM, folder=cache, identity="minilm")
-    path = config.text_encoder_path
-    return CachedEncoder(
-        lambda: T5(path, device=device), folder=cache, identity=f"t5 {version_of(path)}"
-    )
-
-
-def check_prompt(prompt: object) -> None:
-    """Raises ValueError for a prompt that is no text, says nothing, or is a book."""
-    if not isinstance(prompt, str):
-        raise ValueError(
-            f"a prompt of type {type(prompt).__name__}; expected text, such as 'a person waves'"
-        )
-    if not prompt.strip():
-        raise ValueError('the prompt is empty; describe a motion, for example "a person waves"')
-    if len(prompt) > MAX_PROMPT_CHARACTERS:
-        raise ValueError(
-            f"the prompt has {len(prompt)} characters; expected {MAX_PROMPT_CHARACTERS} at most: say it shorter"
-        )
-    if re.search("[\ud800-\udfff]", prompt):
-        raise ValueError(f"the prompt {prompt[:60]!r} is not valid Unicode; expected text")

@@ -18,7 +18,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from motionmill.generator.text import TextEncoder
+from motionmill.generator.config import ReleaseConfig
+from motionmill.generator.text import T5, MiniLM, TextEncoder, version_of
 
 logger = logging.getLogger(__name__)
 
@@ -140,6 +141,18 @@ class CachedEncoder:
             partial.replace(self._folder / name)
         except OSError as error:
             logger.warning("%s: text states are not kept (%s)", self._folder, error)
+
+
+def load_encoder(
+    config: ReleaseConfig, *, device: torch.device | None = None, cache: Path | None = None
+) -> CachedEncoder:
+    """The text encoder that a model was trained with; loaded when it is first needed."""
+    if config.text_encoder == "minilm":
+        return CachedEncoder(MiniLM, folder=cache, identity="minilm")
+    path = config.text_encoder_path
+    return CachedEncoder(
+        lambda: T5(path, device=device), folder=cache, identity=f"t5 {version_of(path)}"
+    )
 
 
 def _digest(text: str) -> str:
