@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, ClassVar, cast
+
 import pytest
 import torch
+from torch import Tensor
 
+from motionmill.generator import engine
 from motionmill.generator.cache import KeyValueCache
 from motionmill.generator.config import GeneratorConfig, SamplingConfig
 from motionmill.generator.engine import Engine, Request
+from motionmill.generator.graph import GraphStep, Recording
 from motionmill.generator.model import Generator, Prefix
 from motionmill.generator.text import pad_left
 
@@ -41,16 +47,14 @@ def test_fixed_slots(lengths: tuple[int, ...]) -> None:
         assert torch.allclose(logits[:3], expected, atol=1e-5)
 
 
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_graphs_give_the_tokens_of_the_cpu() -> None:
-    """Requests of all lengths join and leave, so that several graphs are recorded and replayed in turn."""
-    model = made()
+def requests() -> list[Request]:
+    """Of all lengths, with guidance and without."""
+    torch.manual_seed(1)
     settings = [
         SamplingConfig(temperature=0.0, guidance=1.0),
         SamplingConfig(temperature=1.0, guidance=2.0),
     ]
-    requests = [
+    return [
         Request(
             torch.randn(2 + number, 16),
             settings[number % 2],
@@ -60,8 +64,63 @@ def test_graphs_give_the_tokens_of_the_cpu() -> None:
         )
         for number in range(9)
     ]
-    expected = Engine(model, max_rows=8).generate(requests)
-    engine = Engine(model.to("cuda"), max_rows=8)
-    for row, other in zip(engine.generate(requests), expected, strict=True):
+
+
+class Replayed:
+    """In place of a CUDA graph: computes anew from the same tensors what a graph would."""
+
+    def __init__(self, run: Callable[[], Tensor], logits: Tensor) -> None:
+        self._run, self._logits = run, logits
+
+    def replay(self) -> None:
+        self._logits.copy_(self._run())
+
+
+class GraphStepOnCpu(GraphStep):
+    """All of a `GraphStep` but the recording."""
+
+    made: ClassVar[list[GraphStepOnCpu]] = []
+
+    def __init__(self, model: Generator, cache: KeyValueCache) -> None:
+        super().__init__(model, cache)
+        self.made.append(self)
+
+    def _record(self, rows: int) -> Recording:
+        tokens = torch.zeros(rows, dtype=torch.long)
+        places = torch.full((rows,), self.cache.num_slots - 1)
+        logits = torch.empty(rows, SMALL.vocabulary - 1)
+        graph = Replayed(lambda: self._model.put(tokens, self.cache.fixed_slots(places)), logits)
+        return Recording(cast(Any, graph), tokens, places, logits)
+
+
+def test_replayed_steps_give_the_tokens_of_plain_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the engine does with graphs, on any machine: requests of all lengths join and leave, the cache grows."""
+    model = made()
+    expected = Engine(model, max_rows=8).generate(requests())
+    monkeypatch.setattr(engine, "GraphStep", GraphStepOnCpu)
+    monkeypatch.setattr(Engine, "_by_graph", property(lambda self: True))
+    GraphStepOnCpu.made.clear()
+    replaying = Engine(model, max_rows=8)
+    first, *others = requests()
+    stream = iter(replaying.submit(first))
+    tokens = [
+        next(stream) for _ in range(2)
+    ]  # one row first, so that the cache must grow for the others
+    rows = replaying.generate(others)
+    assert [*tokens, *stream] == expected[0].tolist()
+    for row, other in zip(rows, expected[1:], strict=True):
         assert row.tolist() == other.tolist()
-    assert engine._graphs is not None
+    assert len(GraphStepOnCpu.made) > 1
+    assert max(max(step._recordings) for step in GraphStepOnCpu.made) == 8
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_graphs_give_the_tokens_of_the_cpu() -> None:
+    """Requests of all lengths join and leave, so that several graphs are recorded and replayed in turn."""
+    model = made()
+    expected = Engine(model, max_rows=8).generate(requests())
+    recording = Engine(model.to("cuda"), max_rows=8)
+    for row, other in zip(recording.generate(requests()), expected, strict=True):
+        assert row.tolist() == other.tolist()
+    assert recording._graphs is not None

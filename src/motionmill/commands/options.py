@@ -34,8 +34,8 @@ class ModelOptions(Config):
     )
     precision: Precision = Field(
         "float32",
-        description="int8 is fastest with a large model, for one prompt and for many, bfloat16 next; neither gives "
-        "the very motion that float32 gives",
+        description="int8 is fastest for one prompt with a large model, bfloat16 for many; neither gives the very "
+        "motion that float32 gives",
     )
 
     def load(self) -> TextToMotion:

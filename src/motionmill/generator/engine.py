@@ -111,6 +111,11 @@ class Engine:
     def device(self) -> torch.device:
         return self.model.embedding.weight.device
 
+    @property
+    def _by_graph(self) -> bool:
+        """Whether steps are recorded; a CUDA device would wait for each operation to be launched."""
+        return self.device.type == "cuda"
+
     def submit(self, request: Request) -> Stream:
         """Queue a request; nothing is computed before somebody waits for tokens.
 
@@ -290,7 +295,7 @@ class Engine:
     def _step(self, tokens: Tensor) -> Tensor:
         """(n,) tokens, one a row of the cache -> (n, V) logits of the next."""
         assert self._cache is not None
-        if self.device.type != "cuda":
+        if not self._by_graph:
             return self.model.step(tokens, self._cache)
         if self._graphs is None or self._graphs.cache is not self._cache:
             self._graphs = GraphStep(self.model, self._cache)
