@@ -90,15 +90,8 @@ class PackedInt8Linear(nn.Module):
     def _multiply(self, rows: Tensor) -> Tensor:
         """(R, I) whole numbers of 8 bits -> (R, O) float32."""
         weight = (self._packed, self._scale, self._zero)
-        plain = (
-            None,
-            1.0,
-            0,
-            torch.float32,
-            "none",
-            [],
-            "",
-        )  # nothing is added, scaled or applied after
+        # Nothing is added, scaled or applied after.
+        plain: tuple[Any, ...] = (None, 1.0, 0, torch.float32, "none", [], "")
         product: Tensor = torch.ops.onednn.qlinear_pointwise(rows, 1.0, 0, *weight, *plain)
         return product
 
