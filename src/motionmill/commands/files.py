@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from motionmill.formats.options import WriteOptions
 
 if TYPE_CHECKING:
     from motionmill.formats.convert import Outcome, Settings
+    from motionmill.motion.joint_map import JointMap
 
 
 def convert(
@@ -51,7 +53,7 @@ def convert(
         options: of the formats.
     """
     from motionmill.formats.convert import Settings, find_sources
-    from motionmill.motion.joint_map import load_joint_map
+    from motionmill.formats.workers import tidy_end
 
     if not sources or not output:
         raise ValueError("name the motion files to convert, and with -o where to write")
@@ -59,15 +61,23 @@ def convert(
         raise ValueError(
             "--map is for carrying a motion over to our skeleton, not with --keep-skeleton"
         )
-    joint_map = load_joint_map(map) if map is not None else None
+    joint_map = _joint_map(map) if map is not None else None
     settings = Settings(source_format, to, fps, keep_skeleton, overwrite, options, joint_map)
     if to and _is_folder(output, sources):
-        _convert_all(sources, output[0], settings, workers)
+        with tidy_end():
+            _convert_all(sources, output[0], settings, workers)
         return
     if workers is not None or overwrite:
         raise ValueError("--workers and --overwrite are for a folder to write into, with --to")
     files = [file for file, _ in find_sources(sources, format=source_format)]
-    _convert_files(files, output, settings)
+    with tidy_end():
+        _convert_files(files, output, settings)
+
+
+def _joint_map(file: Path) -> JointMap:
+    from motionmill.motion.joint_map import load_joint_map  # with torch: not for nothing
+
+    return load_joint_map(file)
 
 
 def _is_folder(output: Sequence[Path], sources: Sequence[str]) -> bool:
@@ -94,8 +104,11 @@ def _convert_all(
     folder.mkdir(parents=True, exist_ok=True)
     check_writable(folder / "file", format=settings.formats[0])
     outcomes: list[Outcome] = []
-    with progress_bar("converting") as show:
-        for outcome in run(jobs, settings, workers=workers):
+    with (
+        progress_bar("converting") as show,
+        contextlib.closing(run(jobs, settings, workers=workers)) as done,
+    ):
+        for outcome in done:
             outcomes.append(outcome)
             show(len(outcomes), len(jobs))
     kept = sum(outcome.kept for outcome in outcomes)

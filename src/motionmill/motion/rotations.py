@@ -67,8 +67,8 @@ def y_up(axis: str) -> Tensor:
 def matrix_to_quaternion(matrix: Tensor) -> Tensor:
     """(..., 3, 3) -> (..., 4) unit quaternions, xyzw.
 
-    4 q q^T is linear in the matrix; its row with the largest element on the diagonal is the quaternion, up to its length,
-    without cancellation (S. Shepperd, "Quaternion from Rotation Matrix", 1978).
+    4 q q^T is linear in the matrix; its row with the largest element on the diagonal is the quaternion, up to its
+    length, without cancellation (S. Shepperd, "Quaternion from Rotation Matrix", 1978).
     """
     a, b, c, d, e, f, g, h, i = matrix.flatten(-2).unbind(-1)
     products = (
