@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -47,19 +48,41 @@ def test_formats_that_names_do_not_say(here: Path) -> None:
 def test_a_folder(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["convert", ".", "-o", "out", "--to", "glb", "--to", "npz"]
     assert main(words) == 0
-    assert capsys.readouterr().out == "out: 4 files written\n"
+    first, remark = capsys.readouterr().out.splitlines()
+    assert first == "out: 4 files written"
+    assert remark.startswith(".npz: what AMASS readers find in it is Z up")
     (here / "broken.bvh").write_text("nothing")
     with pytest.raises(SystemExit) as stopped:
         main(words)
     assert stopped.value.code == 1
     shown = capsys.readouterr()
-    assert shown.out == (
-        "out: 0 files written, 4 kept that were newer than their source, 1 of 3 sources failed\n"
+    assert shown.out.splitlines()[0] == (
+        "out: 0 files written, 4 kept that were newer than their source, 1 of 3 sources failed"
     )
     assert shown.err.startswith("broken.bvh: broken.bvh, line 1: expected HIERARCHY")
     assert sorted(path.name for path in (here / "out").iterdir()) == [
         "a.glb", "a.npz", "b.glb", "b.npz",
     ]  # fmt: skip
+
+
+def test_features_of_both_kinds_say_what_they_lose(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save(nod(31), here / "b.npz")
+    assert main(["convert", "b.npz", "-o", "f.npy"]) == 0
+    assert "f.npy: 272 numbers a frame at 30 fps; the place and" in capsys.readouterr().out
+    assert main(["convert", "b.npz", "-o", "h.npy", "--features", "humanml3d"]) == 0
+    assert "h.npy: 263 numbers a frame keep joint positions at 20 fps" in capsys.readouterr().out
+    assert main(["convert", "b.npz", "-o", "out", "--to", "npy", "--features", "humanml3d"]) == 0
+    assert ".npy: 263 numbers a frame keep" in capsys.readouterr().out
+    assert np.load(here / "f.npy").shape == (31, 272)
+    assert np.load(here / "h.npy").shape == (20, 263)
+    assert (here / "h.npy").read_bytes() == (here / "out" / "b.npy").read_bytes()
+    back, given = load(here / "h.npy").joints(), load(here / "b.npz").resample(20.0).joints()
+    apart = (back - back[:1, :1]) - (given - given[:1, :1])[:-1]
+    assert float(apart.norm(dim=-1).max()) < 1e-3  # it stands over the origin, facing +Z, already
+    assert main(["convert", "b.npz", "-o", "x.glb", "--features", "humanml3d"]) == 2
+    assert "--features is for .npy files" in capsys.readouterr().err
 
 
 def test_a_folder_of_files_that_are_often_no_motions(here: Path) -> None:

@@ -96,7 +96,8 @@ def _convert_all(
     from motionmill.formats.files import check_writable, writer_suffix
     from motionmill.training.progress import progress_bar
 
-    settings.options.check([writer_suffix(folder, format) for format in settings.formats])
+    suffixes = [writer_suffix(folder, format) for format in settings.formats]
+    settings.options.check(suffixes)
     found = find_sources(
         sources, format=settings.source_format, output=folder, formats=settings.formats
     )
@@ -118,6 +119,9 @@ def _convert_all(
         + (f", {kept} kept that were newer than their source" if kept else "")
         + (f", {len(failed)} of {len(jobs)} sources failed" if failed else "")
     )
+    for suffix in dict.fromkeys(suffixes):
+        if remark := settings.options.remark(suffix):
+            print(f"{suffix}: {remark}")
     for outcome in sorted(failed, key=lambda outcome: outcome.source):
         print(f"{outcome.source}: {outcome.error}", file=sys.stderr)
     if failed:
@@ -126,7 +130,7 @@ def _convert_all(
 
 def _convert_files(sources: Sequence[Path], outputs: Sequence[Path], settings: Settings) -> None:
     """The sources, together, into each of the outputs."""
-    from motionmill.formats.files import REMARKS, SEVERAL, check_writable, save, writer_suffix
+    from motionmill.formats.files import SEVERAL, check_writable, save, writer_suffix
 
     if len(settings.formats) > 1:
         raise ValueError("--to more than once is for a folder to write into; name files by -o")
@@ -145,5 +149,5 @@ def _convert_files(sources: Sequence[Path], outputs: Sequence[Path], settings: S
     frames = f"{sum(map(len, motions))} frames at {motions[0].fps:g} fps"
     print(f"{', '.join(map(str, outputs))}: {seconds:.1f} s, {frames}")
     for path, suffix in zip(outputs, suffixes, strict=True):
-        if suffix in REMARKS:
-            print(f"{path}: {REMARKS[suffix]}")
+        if remark := settings.options.remark(suffix):
+            print(f"{path}: {remark}")

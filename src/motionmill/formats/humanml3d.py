@@ -65,9 +65,8 @@ def load_features(path: str | os.PathLike[str]) -> Motion:
 
 
 def save_features(motion: Motion, path: str | os.PathLike[str]) -> None:
-    """Writes a Motion on SMPL-22 as a (T, 263) float32 array at 20 fps; the log says what is lost."""
+    """Writes a Motion on SMPL-22 as a (T, 263) float32 array at 20 fps; what is lost: see `motion.humanml3d`."""
     clips.write_aside(Path(path), _npy(humanml3d.from_motion(motion)))
-    logger.warning("%s: %s", Path(path).name, LOST)
 
 
 def load_humanml3d(folder: str | os.PathLike[str], *, split: str = "") -> Iterator[Clip]:
