@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from motionmill.formats.datasets import vectors_in
 from motionmill.formats.files import load, save, suffix_of
 from motionmill.formats.options import WriteOptions
 from motionmill.formats.reading import suffixes_of
@@ -101,7 +102,8 @@ def find_sources(
     """Files, folders and globs -> (file, its place under what was named) in the order given, each file once.
 
     Args:
-        patterns: a folder stands for all motion files in it, at any depth, hidden ones left out.
+        patterns: a folder stands for all motion files in it, at any depth, hidden ones left out; one of a data set
+            (HumanML3D, MotionMillion) for those in its folder of motions.
         format: of the sources; it says which files of a folder to take (.txt, .json, .pt and .pkl only where it is
             given).
         output: the folder to be written to; what it has of earlier runs is no source.
@@ -117,6 +119,8 @@ def find_sources(
     for pattern in patterns:
         path = Path(pattern)
         if path.is_dir():
+            if dataset := vectors_in(path):
+                _, path = dataset
             below = [
                 file for file in _files_below(path, wanted) if not _made(file, path, output, made)
             ]
