@@ -154,6 +154,7 @@ def test_a_joint_map(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (["a.bvh", "-o", "x.bvh", "--joints", "hinge"], "--joints is for .xml files"),
         (["a.bvh", "-o", "x.glb", "--overwrite"], "are for a folder to write into"),
         (["a.bvh", "-o", "x.a", "-o", "x.b", "--to", "glb", "--to", "npz"], "--to more than once"),
+        ([".", "-o", "out", "--to", "glb", "--workers", "0"], "expected a number of processes"),
         (["a.bvh", "-o", "x.npy", "--to", "humanml3d"], "-o x.npy --features humanml3d"),
         (["a.bvh", "-o", "out", "--to", "humanml3d", "--to", "glb"], "a folder is one data set"),
         (["a.bvh", "-o", "out", "--to", "humanml3d", "--joints", "hinge"], "is for .xml files"),

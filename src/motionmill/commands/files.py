@@ -65,6 +65,8 @@ def convert(
             "--map is for carrying a motion over to our skeleton, not with --keep-skeleton"
         )
     joint_map = _joint_map(map) if map is not None else None
+    if workers is not None and workers < 1:
+        raise ValueError(f"--workers {workers}; expected a number of processes, 1 or more")
     settings = Settings(source_format, to, fps, keep_skeleton, overwrite, options, joint_map)
     if to and _is_folder(output, sources):
         to_folder = _convert_to_dataset if set(to) & set(DATASETS) else _convert_all

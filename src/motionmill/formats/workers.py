@@ -50,15 +50,18 @@ def on_processes(
     Args:
         work: a function of a module, or a partial of one; each process gets a copy. Whatever it raises is raised here.
         jobs: what can be pickled, in a few kB each.
-        processes: how many; not more are started than there are jobs.
+        processes: how many, at least one; not more are started than there are jobs.
         modules: names of modules to import before the first job.
 
     Yields:
         Each job with its result; None where its process died at it twice.
 
     Raises:
+        ValueError: less than one process.
         RuntimeError: no process can be started.
     """
+    if processes < 1:
+        raise ValueError(f"{processes} processes; expected 1 or more")
     context = _context(modules)
     lost = []
     with contextlib.closing(_once(context, work, jobs, processes)) as answers:
