@@ -1,21 +1,16 @@
-"""How fast each format is written and read, and what a second core brings to `convert` -> JSON with the host's facts.
+"""How fast each format is written and read -> JSON with the host's facts.
 
-    python benchmarks/bench_formats.py [--frames 1800] [--runs 3] [--files 20 300] [-o RESULT.json]
+    python benchmarks/bench_formats.py [--frames 1800] [--runs 3] [-o RESULT.json]
 
 A made-up motion of our skeleton is written and read back. Frames a second are of CPU time of one process, the median of
 a few runs with all formats in turn, so that other load on the machine hits them alike; wall time stands beside it.
-`convert` is timed by the wall as whole commands, start and all, with one process, with one a core and with as many as
-it takes by itself, in turn.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections import defaultdict
@@ -27,7 +22,6 @@ import torch
 from host import host
 
 from motionmill.formats.files import READERS, WRITERS, load, save
-from motionmill.formats.workers import num_cores
 from motionmill.motion.motion import Motion
 from motionmill.motion.rotations import matrix_from_axis_angle
 from motionmill.motion.skeleton import adult_skeleton
@@ -39,7 +33,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--frames", type=int, default=1800)
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--files", type=int, nargs="*", default=[20, 300])
     parser.add_argument("-o", "--output", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -49,7 +42,6 @@ def main() -> None:
             "frames": arguments.frames,
             "runs": arguments.runs,
             "formats": formats(Path(folder), arguments.frames, arguments.runs),
-            "convert": [convert(Path(folder), files, arguments.runs) for files in arguments.files],
         }
     text = json.dumps(result, indent=2)
     print(text)
@@ -92,35 +84,6 @@ def formats(folder: Path, frames: int, runs: int) -> dict[str, Any]:
         row[f"{what}_frames_per_cpu_second"] = round(count / cpu)
         row[f"{what}_frames_per_second"] = round(count / wall)
     return table
-
-
-def convert(folder: Path, files: int, runs: int) -> dict[str, Any]:
-    """Seconds of the command for a folder of BVH files of 300 frames to GLB, with some numbers of processes."""
-    sources = folder / f"of-{files}"
-    sources.mkdir()
-    save(swing(300), sources / "0.bvh")
-    for index in range(1, files):
-        shutil.copy(sources / "0.bvh", sources / f"{index}.bvh")
-    cores = num_cores()
-    cases = {"1": ["--workers", "1"], str(cores): ["--workers", str(cores)], "by itself": []}
-    command = [sys.executable, "-m", "motionmill", "convert", str(sources), "--to", "glb", "-o"]
-    spent: dict[str, list[float]] = defaultdict(list)
-    for turn in range(runs):
-        for case, words in cases.items():
-            target = folder / f"to-{files}-{case}-{turn}"
-            start = time.perf_counter()
-            subprocess.run([*command, str(target), *words], check=True, stdout=subprocess.DEVNULL)
-            spent[case].append(time.perf_counter() - start)
-            assert len(list(target.iterdir())) == files
-            shutil.rmtree(target)
-    seconds = {case: statistics.median(times) for case, times in spent.items()}
-    return {
-        "files": files,
-        "frames_each": 300,
-        "seconds_by_processes": {case: round(value, 2) for case, value in seconds.items()},
-        "seconds_each": {case: [round(value, 2) for value in each] for case, each in spent.items()},
-        "times_faster": round(seconds["1"] / seconds[str(cores)], 2),
-    }
 
 
 def timed(work: Callable[[], object]) -> tuple[float, float]:
