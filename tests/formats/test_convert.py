@@ -16,7 +16,7 @@ from motionmill.formats.files import load, save
 from motionmill.formats.options import WriteOptions
 from tests.formats.test_files import nod
 from tests.formats.test_glb import stick, wave
-from tests.formats.test_workers import alive, session, wait_until
+from tests.formats.test_workers import SECONDS, alive, session, wait_until
 
 
 @pytest.fixture
@@ -220,7 +220,7 @@ def test_told_to_end_it_leaves_nothing(tmp_path: Path, workers: int) -> None:
     with session([sys.executable, "-m", "motionmill", "convert", *words]) as process:
         wait_until(lambda: len(list(tmp_path.glob("out/.motionmill-*/*.mp4"))) == workers)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 143
+        assert process.wait(SECONDS) == 143
         wait_until(lambda: not alive(process.pid))
     assert list((tmp_path / "out").iterdir()) == []
 

@@ -30,7 +30,7 @@ Job = TypeVar("Job")
 Result = TypeVar("Result")
 
 _AHEAD = 2  # jobs that a process has: the one it is at, and the next
-_SECONDS_TO_END = 5.0  # for a process that was told to end; then it is killed
+_SECONDS_TO_END = 10.0  # for a process that was told to end; then it is killed
 _ENDS = tuple(
     getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)
 )  # what tells a process to end
