@@ -1,17 +1,15 @@
-"""How fast each format is written and read, and what a second core brings to `convert` -> JSON with the host's facts.
+"""How fast each format is written and read -> JSON with the host's facts.
 
-    python benchmarks/bench_formats.py [--frames 1800] [--runs 3] [--files 32] [-o RESULT.json]
+    python benchmarks/bench_formats.py [--frames 1800] [--runs 3] [-o RESULT.json]
 
 A made-up motion of our skeleton is written and read back. Frames a second are of CPU time of one process, the median of
 a few runs with all formats in turn, so that other load on the machine hits them alike; wall time stands beside it.
-`convert` is timed by the wall, on one process and on one a core in turn, with the start of the processes.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import tempfile
 import time
@@ -23,7 +21,6 @@ from typing import Any
 import torch
 from host import host
 
-from motionmill.formats.convert import Settings, find_sources, plan, run
 from motionmill.formats.files import READERS, WRITERS, load, save
 from motionmill.motion.motion import Motion
 from motionmill.motion.rotations import matrix_from_axis_angle
@@ -36,7 +33,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--frames", type=int, default=1800)
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--files", type=int, default=32)
     parser.add_argument("-o", "--output", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -46,7 +42,6 @@ def main() -> None:
             "frames": arguments.frames,
             "runs": arguments.runs,
             "formats": formats(Path(folder), arguments.frames, arguments.runs),
-            "convert": convert(Path(folder), arguments.files, arguments.runs),
         }
     text = json.dumps(result, indent=2)
     print(text)
@@ -89,29 +84,6 @@ def formats(folder: Path, frames: int, runs: int) -> dict[str, Any]:
         row[f"{what}_frames_per_cpu_second"] = round(count / cpu)
         row[f"{what}_frames_per_second"] = round(count / wall)
     return table
-
-
-def convert(folder: Path, files: int, runs: int) -> dict[str, Any]:
-    """Seconds for a folder of BVH files of 300 frames to GLB, with one process and with one a core."""
-    (folder / "in").mkdir()
-    for index in range(files):
-        save(swing(300), folder / "in" / f"{index}.bvh")
-    cores = os.cpu_count() or 1
-    spent: dict[int, list[float]] = defaultdict(list)
-    jobs = plan(find_sources([str(folder / "in")]), folder / "out", ("glb",))
-    for _ in range(runs):
-        for workers in (1, cores):
-            start = time.perf_counter()
-            outcomes = list(run(jobs, Settings(overwrite=True), workers=workers))
-            spent[workers].append(time.perf_counter() - start)
-            assert all(outcome.written == 1 for outcome in outcomes)
-    seconds = {workers: statistics.median(times) for workers, times in spent.items()}
-    return {
-        "files": files,
-        "frames_each": 300,
-        "seconds_by_processes": {str(key): round(value, 2) for key, value in seconds.items()},
-        "times_faster": round(seconds[1] / seconds[cores], 2),
-    }
 
 
 def timed(work: Callable[[], object]) -> tuple[float, float]:

@@ -1,10 +1,10 @@
 """How fast motion files are read -> JSON with the facts of the host.
 
-    python benchmarks/bench_readers.py [--frames 10000] [--runs 3] [-o RESULT.json]
+    python benchmarks/bench_readers.py [--frames 10000] [--runs 3] [--originals FOLDER] [-o RESULT.json]
 
 A BVH file of 31 joints at 120 fps, read by us and, in turns, by the naive way (a float and a rotation matrix at a
-time, on a tenth of the frames), and every other kind that we can write a file of. Medians; CPU seconds and those of the
-clock.
+time, on a tenth of the frames); one of ten minutes (72,000 frames); every other kind that we can write a file of; and
+recordings of kinds that we cannot write, of which there must be a folder. Medians; CPU seconds and those of the clock.
 """
 
 from __future__ import annotations
@@ -32,12 +32,16 @@ from motionmill.motion.rotations import matrix_from_axis_angle, matrix_to_axis_a
 from motionmill.motion.skeleton import Skeleton, adult_skeleton
 
 JOINTS = 31
+ORIGINALS = Path(__file__).resolve().parents[1] / ".." / "shared" / "data" / "originals"
+RECORDINGS = {"amc": "cmu_asfamc/02_01.amc", "deepmimic": "deepmimic_json/humanoid3d_walk.txt"}
+TEN_MINUTES = 72_000  # frames at 120 a second
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--frames", type=int, default=10_000)
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--originals", type=Path, default=ORIGINALS)
     parser.add_argument("-o", "--output", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -58,14 +62,28 @@ def main() -> None:
                 10 * statistics.median(cpu for cpu, _ in naive), 2
             ),
         }
+        bvh.save(wriggling(TEN_MINUTES, JOINTS), folder / "ten.bvh")
+        ten = medians([timed(lambda: bvh.load(folder / "ten.bvh")) for _ in range(arguments.runs)])
+        result["bvh of ten minutes"] = ten | {
+            "frames": TEN_MINUTES,
+            "clock_seconds_a_10000_frames": round(1e4 / TEN_MINUTES * ten["clock_seconds"], 3),
+        }
         for kind, path in files(folder, arguments.frames).items():
             load(path, fps=30.0)
             result[kind] = medians(
                 [timed(lambda p=path: load(p, fps=30.0)) for _ in range(arguments.runs)]
             )
+        for kind, name in RECORDINGS.items():
+            path = arguments.originals / name
+            if path.is_file():
+                length = {"frames": len(load(path))}
+                result[kind] = length | medians(
+                    [timed(lambda p=path: load(p)) for _ in range(arguments.runs)]
+                )
         for values in result.values():
             if isinstance(values, dict) and "cpu_seconds" in values:
-                values["frames_per_cpu_second"] = round(arguments.frames / values["cpu_seconds"])
+                frames = values.get("frames", arguments.frames)
+                values["frames_per_cpu_second"] = round(frames / values["cpu_seconds"])
     text = json.dumps(result, indent=2)
     print(text)
     if arguments.output:

@@ -32,6 +32,7 @@ def imported_by(*arguments: str) -> set[str]:
 
 def test_importing_takes_nothing_heavy() -> None:
     modules = ["motionmill", "motionmill.extras", "motionmill.cli", *CONFIG_MODULES]
+    modules += ["motionmill.formats.convert", "motionmill.training.progress"]  # of many files
     imported = imported_by("-c", f"import {', '.join(modules)}")
     assert "motionmill" in imported
     assert not imported & HEAVY
@@ -40,6 +41,12 @@ def test_importing_takes_nothing_heavy() -> None:
 @pytest.mark.parametrize("command", ["", "generate", "train tokenizer"])
 def test_help_takes_nothing_heavy(command: str) -> None:
     assert not imported_by("-m", "motionmill", *command.split(), "--help") & HEAVY
+
+
+def test_motions_take_no_compiler() -> None:
+    """TorchDynamo, which some packages import, costs as much as torch itself."""
+    words = "import sys, motionmill.motion.retarget; sys.exit('torch._dynamo' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", words], check=False).returncode == 0
 
 
 def test_heavy_imports_would_be_seen() -> None:

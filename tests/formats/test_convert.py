@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from motionmill.formats.files import load, save
 from motionmill.formats.options import WriteOptions
 from tests.formats.test_files import nod
 from tests.formats.test_glb import stick, wave
+from tests.formats.test_workers import SECONDS, alive, session, wait_until
 
 
 @pytest.fixture
@@ -148,22 +151,78 @@ def test_what_nobody_expected_is_a_row_too(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_a_file_that_kills_its_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The pool breaks; each of the others gets a process of its own and comes through."""
-    jobs = [Job(tmp_path / name, (tmp_path / f"{name}.glb",)) for name in ("a", "killer", "c", "d")]
+    """It is told, and the others come through; how that is done is tested with the processes."""
+    jobs = [Job(tmp_path / name, (tmp_path / f"{name}.glb",)) for name in ("a", "killer", "c")]
     for job in jobs:
         job.source.touch()
 
-    def pool(jobs: list[Job], settings: Settings, workers: int) -> Iterator[tuple[Outcome, Job]]:
+    def processes(
+        work: Callable[[Job], Outcome], jobs: Sequence[Job], count: int, **_: object
+    ) -> Iterator[tuple[Job, Outcome | None]]:
+        assert count == 2
         for job in jobs:
-            if job.source.name == "killer":
-                raise module.BrokenProcessPool
-            yield Outcome(job.source, written=1), job
+            yield job, None if job.source.name == "killer" else Outcome(job.source, written=1)
 
-    monkeypatch.setattr(module, "_in_pool", pool)
+    monkeypatch.setattr(module, "on_processes", processes)
     outcomes = {outcome.source.name: outcome for outcome in run(jobs, Settings(), workers=2)}
     assert [name for name, outcome in outcomes.items() if outcome.error] == ["killer"]
     assert "killed" in outcomes["killer"].error
-    assert len(outcomes) == 4
+    assert len(outcomes) == 3
+
+
+@pytest.mark.parametrize(
+    ("seconds", "cores", "here"),
+    [
+        ([0.01] * 149, 2, 149),  # few, and soon done
+        ([0.01] * 150, 2, 0),  # many
+        ([0.01] * 400, 1, 400),  # many, but nobody else to do them
+        ([2.0] + [0.01] * 9, 2, 10),  # the first file loads the libraries
+        ([2.0] + [0.5] * 29, 2, 2),  # they turn out to take long
+        ([9.0, 8.0, 7.0], 2, 1),  # even the first, whatever it loaded
+        ([3.0, 3.0, 3.0], 2, 3),  # too late when that was clear
+        ([9.0], 2, 1),
+    ],
+)
+def test_processes_are_started_where_they_pay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: list[float], cores: int, here: int
+) -> None:
+    """How many files are converted in this process, before others do the rest."""
+    clock = [0.0]
+    done: list[Job] = []
+
+    def take_a_while(job: Job, _: Settings) -> Outcome:
+        done.append(job)
+        clock[0] += seconds[len(done) - 1]
+        return Outcome(job.source, written=1)
+
+    def processes(_: object, jobs: Sequence[Job], count: int, **__: object) -> Iterator[object]:
+        assert count == cores or not jobs
+        assert len(jobs) == len(seconds) - here
+        yield from ((job, Outcome(job.source, written=1)) for job in jobs)
+
+    monkeypatch.setattr(module, "num_cores", lambda: cores)
+    monkeypatch.setattr(module, "convert", take_a_while)
+    monkeypatch.setattr(module, "on_processes", processes)
+    monkeypatch.setattr(module.time, "perf_counter", lambda: clock[0])
+    (tmp_path / "a").touch()
+    jobs = [Job(tmp_path / "a", (tmp_path / f"{index}.glb",)) for index in range(len(seconds))]
+    assert len(list(run(jobs, Settings()))) == len(seconds)
+    assert len(done) == here
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
+@pytest.mark.parametrize("workers", [1, 2])
+def test_told_to_end_it_leaves_nothing(tmp_path: Path, workers: int) -> None:
+    """SIGTERM in the middle of films that take minutes: nothing half done, no process, the exit code of shells."""
+    for name in ("a", "b", "c"):
+        save(nod(4000), tmp_path / f"{name}.npz")
+    words = [str(tmp_path), "-o", str(tmp_path / "out"), "--to", "mp4", "--workers", str(workers)]
+    with session([sys.executable, "-m", "motionmill", "convert", *words]) as process:
+        wait_until(lambda: len(list(tmp_path.glob("out/.motionmill-*/*.mp4"))) == workers)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(SECONDS) == 143
+        wait_until(lambda: not alive(process.pid))
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 @pytest.mark.slow

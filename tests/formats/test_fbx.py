@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 import struct
-import subprocess
 import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +16,7 @@ from hypothesis import strategies as st
 
 from motionmill.formats import fbx
 from motionmill.formats.fbx_tree import encode, node
-from motionmill.motion.body import mannequin, pose
+from motionmill.motion.body import mannequin
 from motionmill.motion.motion import Motion
 from tests.formats.oracles import Gltf, assimp, check_world, motions
 from tests.formats.test_glb import stick, wave
@@ -235,54 +232,3 @@ def test_assimp_sees_every_clip_and_its_name(written: tuple[Path, Record], tmp_p
         times = np.arange(len(motion)) / motion.fps
         positions, rotations = read.world(motion.skeleton.names, times)
         check_world(motion, positions / 100, rotations)
-
-
-BLENDER = """
-import json, sys
-import bpy
-source, target, frames = sys.argv[sys.argv.index("--") + 1 :]
-bpy.ops.wm.read_factory_settings(use_empty=True)
-bpy.ops.import_scene.fbx(filepath=source)
-rig = next(item for item in bpy.data.objects if item.type == "ARMATURE")
-mesh = next(item for item in bpy.data.objects if item.type == "MESH")
-first = int(rig.animation_data.action.frame_range[0])
-result = {"fps": bpy.context.scene.render.fps, "joints": [], "turns": []}
-for frame in range(int(frames)):
-    bpy.context.scene.frame_set(first + frame)
-    now = rig.evaluated_get(bpy.context.evaluated_depsgraph_get())
-    world = {bone.name: now.matrix_world @ bone.matrix for bone in now.pose.bones}
-    result["joints"].append({name: list(matrix.translation) for name, matrix in world.items()})
-    rows = {name: [list(row) for row in matrix.to_3x3()] for name, matrix in world.items()}
-    result["turns"].append(rows)
-surface = mesh.evaluated_get(bpy.context.evaluated_depsgraph_get())
-result["vertices"] = [list(surface.matrix_world @ each.co) for each in surface.data.vertices]
-rest = {bone.name: rig.matrix_world @ bone.matrix_local for bone in rig.data.bones}
-result["rest"] = {name: [list(row) for row in matrix.to_3x3()] for name, matrix in rest.items()}
-json.dump(result, open(target, "w"))
-"""
-
-
-@pytest.mark.slow
-def test_blender_sees_the_motion_and_the_surface(tmp_path: Path) -> None:
-    """Its world is Z up: our (x, y, z) is its (x, -z, y). Its bones have axes of their own: turns are from the rest."""
-    blender = shutil.which("blender")
-    if blender is None:
-        pytest.skip("blender is not installed (apt-get install blender)")
-    motion = wave(30)
-    fbx.save(motion, tmp_path / "in.fbx")
-    (tmp_path / "look.py").write_text(BLENDER)
-    words = [blender, "-b", "--factory-startup", "--python-exit-code", "3", "--python"]
-    words += [str(tmp_path / "look.py"), "--", str(tmp_path / "in.fbx"), str(tmp_path / "out.json")]
-    run = subprocess.run([*words, "30"], capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stdout[-2000:] + run.stderr[-2000:]
-    seen = json.loads((tmp_path / "out.json").read_text())
-    assert seen["fps"] == 30
-    names = motion.skeleton.names
-    to_ours = np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
-    joints = np.array([[frame[name] for name in names] for frame in seen["joints"]]) @ to_ours.T
-    turns = to_ours @ np.array([[frame[name] for name in names] for frame in seen["turns"]])
-    rest = to_ours @ np.array([seen["rest"][name] for name in names])
-    turns, rest = (each / np.linalg.norm(each, axis=-2, keepdims=True) for each in (turns, rest))
-    check_world(motion, joints, turns @ rest.swapaxes(-1, -2))
-    surface = pose(mannequin(), motion)[-1].numpy()
-    assert np.abs(np.array(seen["vertices"]) @ to_ours.T - surface).max() < 1e-4

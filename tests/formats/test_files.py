@@ -80,8 +80,11 @@ def test_a_format_says_more_than_the_name(tmp_path: Path) -> None:
 def test_options_that_a_format_does_not_take(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"a.glb: .glb files have no option 'order'; they take na"):
         save(nod(), tmp_path / "a.glb", order="ZYX")
-    with pytest.raises(ValueError, match="they take none"):
-        save(nod(), tmp_path / "a.npy", order="ZYX")
+    with pytest.raises(
+        ValueError, match="no features 'joints'; known are motionmillion, humanml3d"
+    ):
+        save(nod(), tmp_path / "a.npy", features="joints")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_several_motions(tmp_path: Path) -> None:

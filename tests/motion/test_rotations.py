@@ -77,6 +77,54 @@ def test_sixd_quaternion_and_axis_angle_round_trips(vector: list[float]) -> None
         assert (back(there(matrix)) - matrix).abs().max() < 1e-7
 
 
+AWKWARD = [
+    [0.0, 0.0, 0.0],
+    [1e-13, -1e-14, 0.0],
+    [1e-7, 2e-7, -1e-7],
+    [np.pi, 0.0, 0.0],
+    [0.0, -np.pi + 1e-9, 0.0],
+    [1.8, 1.8, 1.8],
+    [2.0, -2.0, 1.0],
+]
+
+
+@pytest.mark.parametrize("vector", [*AWKWARD, [0.3, -0.2, 0.9], [-1.1, 2.0, 0.4]])
+def test_quaternions_and_axis_angles_are_scipys(vector: list[float]) -> None:
+    """No turn, hardly any, half turns about each axis and a slanted one; signs may differ."""
+    rotation = Rotation.from_rotvec(vector)
+    matrix = torch.from_numpy(rotation.as_matrix())
+    ours = rotations.matrix_from_axis_angle(torch.tensor(vector, dtype=torch.float64))
+    assert np.abs(ours.numpy() - rotation.as_matrix()).max() < 1e-15
+    quaternion = rotations.matrix_to_quaternion(matrix)
+    away = min(np.abs(sign * quaternion.numpy() - rotation.as_quat()).max() for sign in (1.0, -1.0))
+    assert away < 1e-15
+    back = rotations.matrix_from_quaternion(-3 * quaternion)
+    assert np.abs(back.numpy() - rotation.as_matrix()).max() < 1e-15
+    angle = rotations.matrix_to_axis_angle(matrix)
+    assert angle.norm() <= np.pi + 1e-15
+    assert np.abs(Rotation.from_rotvec(angle).as_matrix() - rotation.as_matrix()).max() < 1e-15
+    single = rotations.matrix_from_axis_angle(rotations.matrix_to_axis_angle(matrix.float()))
+    assert np.abs(single.numpy() - rotation.as_matrix()).max() < 1e-6
+
+
+@given(st.integers(0, 10**6))
+@settings(max_examples=30, deadline=None)
+def test_the_nearest_rotation(seed: int) -> None:
+    """A rotation, though the matrix may mirror, and none of many others is nearer."""
+    generator = torch.Generator().manual_seed(seed)
+    matrix = torch.randn(3, 3, generator=generator, dtype=torch.float64)
+    nearest = rotations.nearest_rotation(matrix)
+    assert (nearest @ nearest.T - torch.eye(3)).abs().max() < 1e-14
+    assert torch.linalg.det(nearest) == pytest.approx(1.0)
+    near = torch.randn(200, 3, generator=generator, dtype=torch.float64) * 0.1
+    far = torch.randn(200, 3, generator=generator, dtype=torch.float64) * 3
+    others = nearest @ rotations.matrix_from_axis_angle(torch.cat((near, far)))
+    least = (nearest - matrix).norm()
+    assert ((others - matrix).flatten(1).norm(dim=1) >= least - 1e-12).all()
+    turned = rotations.nearest_rotation(3 * nearest)
+    assert (turned - nearest).abs().max() < 1e-14
+
+
 def test_sixd_holds_the_first_two_rows() -> None:
     matrix = rotations.matrix_from_axis_angle(torch.tensor([0.3, -0.2, 0.9]))
     assert torch.equal(rotations.matrix_to_6d(matrix), matrix[:2].flatten())

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import itertools
-import os
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+import time
+from collections import Counter, deque
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from motionmill.formats.datasets import vectors_in
 from motionmill.formats.files import load, save, suffix_of
 from motionmill.formats.options import WriteOptions
 from motionmill.formats.reading import suffixes_of
+from motionmill.formats.workers import num_cores, on_processes
 
 if TYPE_CHECKING:
     from motionmill.motion.joint_map import JointMap
     from motionmill.motion.motion import Motion
 
-_FILES_A_WORKER = 16  # a process takes seconds to start; it pays for so many files
+# A process takes a second or two to start. It pays for so many files, whatever they are, or for so much time.
+_MANY_FILES = 150
+_MANY_SECONDS = 5.0
+_MODULES = ("motionmill.motion.retarget",)
+_KILLED = "its process was killed; too large for the memory?"
 
 
 @dataclass(frozen=True)
@@ -97,7 +102,8 @@ def find_sources(
     """Files, folders and globs -> (file, its place under what was named) in the order given, each file once.
 
     Args:
-        patterns: a folder stands for all motion files in it, at any depth, hidden ones left out.
+        patterns: a folder stands for all motion files in it, at any depth, hidden ones left out; one of a data set
+            (HumanML3D, MotionMillion) for those in its folder of motions.
         format: of the sources; it says which files of a folder to take (.txt, .json, .pt and .pkl only where it is
             given).
         output: the folder to be written to; what it has of earlier runs is no source.
@@ -113,6 +119,8 @@ def find_sources(
     for pattern in patterns:
         path = Path(pattern)
         if path.is_dir():
+            if dataset := vectors_in(path):
+                _, path = dataset
             below = [
                 file for file in _files_below(path, wanted) if not _made(file, path, output, made)
             ]
@@ -153,37 +161,28 @@ def plan(sources: Sequence[tuple[Path, Path]], folder: Path, formats: Sequence[s
 
 def run(
     jobs: Sequence[Job], settings: Settings, *, workers: int | None = None
-) -> Iterator[Outcome]:
-    """Does the jobs and tells of each as it is done, in any order.
+) -> Generator[Outcome, None, None]:
+    """Does the jobs and tells of each as it is done, in any order; close it to stop early.
 
     Args:
         jobs: as `plan` gives them.
         settings: the same for all.
-        workers: processes; by default one for each core, where there are files enough for them.
+        workers: processes. By default the files are converted in this one, and where there are many, or where the first
+            ones show that they take long, by one process a core.
     """
-    waiting = {job for job in jobs if _missing(job, settings)}
+    waiting: deque[Job] = deque()
     for job in jobs:
-        if job not in waiting:
+        if _missing(job, settings):
+            waiting.append(job)
+        else:
             yield Outcome(job.source, kept=len(job.outputs))
-    jobs = [job for job in jobs if job in waiting]
-    if workers is None:
-        workers = min(os.cpu_count() or 1, len(jobs) // _FILES_A_WORKER)
-    if workers <= 1:
-        for job in jobs:
-            yield convert(job, settings)
-        return
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # more threads only get in each other's way
-    try:
-        for outcome, job in _in_pool(jobs, settings, workers):
-            waiting.discard(job)
-            yield outcome
-    except BrokenProcessPool:
-        # A file that kills its process takes the pool with it: whatever is left gets a process each.
-        for job in (job for job in jobs if job in waiting):
-            try:
-                yield from (outcome for outcome, _ in _in_pool([job], settings, 1))
-            except BrokenProcessPool:
-                yield Outcome(job.source, error="its process was killed; too large for the memory?")
+    processes = num_cores() if workers is None else workers
+    if processes == 1 or (workers is None and len(waiting) < _MANY_FILES):
+        yield from _here(waiting, settings, changes=processes > 1)
+    work = functools.partial(_on_one_thread, settings)
+    with contextlib.closing(on_processes(work, waiting, processes, modules=_MODULES)) as results:
+        for job, result in results:
+            yield result or Outcome(job.source, error=_KILLED)
 
 
 def convert(job: Job, settings: Settings) -> Outcome:
@@ -207,24 +206,28 @@ def convert(job: Job, settings: Settings) -> Outcome:
     return Outcome(job.source, written=written, kept=len(job.outputs) - written)
 
 
-def _in_pool(
-    jobs: Sequence[Job], settings: Settings, workers: int
-) -> Iterator[tuple[Outcome, Job]]:
-    with ProcessPoolExecutor(
-        workers, mp_context=get_context("spawn"), initializer=_start_worker
-    ) as pool:
-        futures = {pool.submit(convert, job, settings): job for job in jobs}
-        try:
-            for future in as_completed(futures):
-                yield future.result(), futures[future]
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+def _here(waiting: deque[Job], settings: Settings, *, changes: bool) -> Iterator[Outcome]:
+    """Does the jobs that wait in this process, all or, where that may change, until they turn out to take long."""
+    seconds: list[float] = []
+    while waiting and not (changes and _take_long(seconds, len(waiting))):
+        start = time.perf_counter()
+        outcome = convert(waiting.popleft(), settings)
+        seconds.append(time.perf_counter() - start)
+        yield outcome
 
 
-def _start_worker() -> None:
+def _take_long(seconds: Sequence[float], left: int) -> bool:
+    """Whether what is left, at least two files, pays for processes, as far as the seconds of the first files tell."""
+    typical = seconds[1:] or [each for each in seconds if each > _MANY_SECONDS]
+    return left > 1 and bool(typical) and left * sum(typical) / len(typical) > _MANY_SECONDS
+
+
+def _on_one_thread(settings: Settings, job: Job) -> Outcome:
+    """`convert` where other processes work beside this one."""
     import torch
 
     torch.set_num_threads(1)
+    return convert(job, settings)
 
 
 def _files_below(folder: Path, suffixes: Sequence[str]) -> list[Path]:

@@ -40,7 +40,7 @@ WRITERS = {
     ".usd": "OpenUSD binary",
     ".usdz": "OpenUSD package (iOS, macOS)",
     ".npz": "NumPy archive: our keys, Y up, and those of AMASS, Z up",
-    ".npy": "the 272 features, (T, 272)",
+    ".npy": "the 272 features of MotionMillion, or HumanML3D's 263",
     ".xml": "MuJoCo model, Z up, with its trajectory in .qpos.npz beside it",
     ".mp4": "film",
     ".gif": "animated picture",
@@ -49,10 +49,16 @@ WRITERS = {
 KNOWN_SUFFIXES = tuple(WRITERS)
 SEVERAL = (".glb", ".fbx")  # hold several motions in one file
 
-# What is not as it is elsewhere here (Y up, metres, one file), for whoever writes such a file.
+# What is not as it is elsewhere here (Y up, metres, one file), or lost, for whoever writes such a file; for arrays by
+# what is in them.
 REMARKS = {
     ".npz": "what AMASS readers find in it is Z up: our (x, y, z) is their (x, -z, y)",
     ".xml": "Z up: our (x, y, z) is its (x, -z, y); the trajectory is beside it, in .qpos.npz",
+    "motionmillion": "272 numbers a frame at 30 fps; the place and facing of the start and fingers are lost",
+    "humanml3d": (
+        "263 numbers a frame keep joint positions at 20 fps; the twist of wrists, feet and head, the place and facing "
+        "of the start, fingers and the last frame are lost"
+    ),
 }
 
 # The options that each format takes.
@@ -67,7 +73,7 @@ OPTIONS = {
     ".usd": _USD_OPTIONS,
     ".usdz": _USD_OPTIONS,
     ".npz": ("body",),
-    ".npy": (),
+    ".npy": ("features",),
     ".xml": ("joints",),
     ".mp4": _PICTURE_OPTIONS,
     ".gif": _PICTURE_OPTIONS,
@@ -125,7 +131,7 @@ def save(
         if option not in known:
             raise ValueError(
                 f"{path.name}: {suffix} files have no option {option!r}; "
-                f"they take {', '.join(known) or 'none'}"
+                f"they take {', '.join(known)}"
             )
     if licence and "licence" in known:
         options["licence"] = licence
@@ -231,10 +237,11 @@ def _aside(path: Path, suffix: str) -> Iterator[Path]:
         temporary.replace(path)
 
 
-def _save_features(motion: Motion, path: Path) -> None:
-    import numpy as np
+def _save_features(motion: Motion, path: Path, *, features: str = "motionmillion") -> None:
+    """Writes what an array may hold: the features that a format in `FORMATS` is for."""
+    from motionmill.formats import humanml3d, motionmillion
 
-    from motionmill.motion import features
-
-    with path.open("wb") as file:
-        np.save(file, features.from_motion(motion).float().cpu().numpy(), allow_pickle=False)
+    savers = {"motionmillion": motionmillion.save_features, "humanml3d": humanml3d.save_features}
+    if features not in savers:
+        raise ValueError(f"{path.name}: no features {features!r}; known are {', '.join(savers)}")
+    savers[features](motion, path)

@@ -9,14 +9,13 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
-import roma
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from motionmill.formats.gltf import Reader
 from motionmill.motion.motion import Motion
-from motionmill.motion.rotations import matrix_from_quaternion, slerp
+from motionmill.motion.rotations import matrix_from_quaternion, nearest_rotation, slerp
 from motionmill.motion.skeleton import Skeleton, world_to_local_rotations
 
 _FPS = 30.0
@@ -202,7 +201,7 @@ class Scene:
             raise ValueError(
                 f"{self._file}: a joint is scaled to nothing or has values that are not finite"
             )
-        return torch.stack([positions[joint] for joint in joints], dim=1), roma.special_procrustes(
+        return torch.stack([positions[joint] for joint in joints], dim=1), nearest_rotation(
             matrices
         )
 

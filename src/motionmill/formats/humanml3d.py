@@ -12,7 +12,7 @@ import io
 import logging
 import math
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -65,9 +65,8 @@ def load_features(path: str | os.PathLike[str]) -> Motion:
 
 
 def save_features(motion: Motion, path: str | os.PathLike[str]) -> None:
-    """Writes a Motion on SMPL-22 as a (T, 263) float32 array at 20 fps; the log says what is lost."""
+    """Writes a Motion on SMPL-22 as a (T, 263) float32 array at 20 fps; what is lost: see `motion.humanml3d`."""
     clips.write_aside(Path(path), _npy(humanml3d.from_motion(motion)))
-    logger.warning("%s: %s", Path(path).name, LOST)
 
 
 def load_humanml3d(folder: str | os.PathLike[str], *, split: str = "") -> Iterator[Clip]:
@@ -108,28 +107,41 @@ def save_humanml3d(motions: Iterable[Clip], folder: str | os.PathLike[str]) -> N
     """
     folder = Path(folder)
     written = []
-    total = Statistics(NUM_FEATURES)
     for clip in motions:
         name = clips.checked_name(clip.name, folder.name)
-        vectors = humanml3d.from_motion(clip.motion())
-        total.add(vectors)
-        clips.write_aside(folder / VECTORS / f"{name}.npy", _npy(vectors))
-        clips.write_aside(folder / JOINTS / f"{name}.npy", _npy(humanml3d.to_joints(vectors)))
-        lines = "".join(caption_line(caption) for caption in clip.captions)
-        clips.write_aside(folder / "texts" / f"{name}.txt", lines)
+        save_features(clip.motion(), folder / VECTORS / f"{name}.npy")
         written.append(clip)
-    if not written:
+    complete(folder, written)
+    logger.warning(
+        "%s: %s. Parts of speech are not known: the words are tagged OTHER", folder.name, LOST
+    )
+
+
+def complete(folder: Path, described: Sequence[Clip]) -> None:
+    """Writes what a folder has beside the numbers in `new_joint_vecs`: joints, texts, lists, Mean.npy and Std.npy.
+
+    Raises:
+        ValueError: no clips.
+    """
+    if not described:
         raise ValueError(f"{folder.name}: no clips to write")
-    clips.write_splits(written, folder)
+    total = Statistics(NUM_FEATURES)
+    for clip in described:
+        vectors = torch.from_numpy(
+            arrays.numbers(arrays.read_npy(folder / VECTORS / f"{clip.name}.npy"), clip.name)
+        )
+        total.add(vectors)
+        joints = humanml3d.to_joints(vectors)
+        clips.write_aside(folder / JOINTS / f"{clip.name}.npy", _npy(joints))
+        lines = "".join(caption_line(caption) for caption in clip.captions)
+        clips.write_aside(folder / "texts" / f"{clip.name}.txt", lines)
+    clips.write_splits(described, folder)
     mean, std = total.mean_and_std()
     starts = (0, *_STD_BLOCKS[:-1])
     for start, end in zip(starts, _STD_BLOCKS, strict=True):
         std[start:end] = std[start:end].mean()
     clips.write_aside(folder / "Mean.npy", _npy(mean))
     clips.write_aside(folder / "Std.npy", _npy(std))
-    logger.warning(
-        "%s: %s. Parts of speech are not known: the words are tagged OTHER", folder.name, LOST
-    )
 
 
 def read_captions(path: Path) -> tuple[Caption, ...]:

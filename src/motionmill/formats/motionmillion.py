@@ -13,7 +13,7 @@ from __future__ import annotations
 import functools
 import io
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -83,18 +83,27 @@ def save_motionmillion(motions: Iterable[Clip], folder: str | os.PathLike[str]) 
     """
     folder = Path(folder)
     written = []
-    total = Statistics(features.NUM_FEATURES)
     for clip in motions:
         name = clips.checked_name(clip.name, folder.name)
-        vectors = features.from_motion(clip.motion()).float()
-        total.add(vectors)
-        clips.write_aside(folder / VECTORS / f"{name}.npy", _npy(vectors))
-        texts = "".join(f"{' '.join(caption.text.split())}\n" for caption in clip.captions)
-        clips.write_aside(folder / "texts" / f"{name}.txt", texts)
+        save_features(clip.motion(), folder / VECTORS / f"{name}.npy")
         written.append(clip)
-    if not written:
+    complete(folder, written)
+
+
+def complete(folder: Path, described: Sequence[Clip]) -> None:
+    """Writes what a folder has beside the numbers in `vector_272`: texts, split lists, mean and standard deviation.
+
+    Raises:
+        ValueError: no clips.
+    """
+    if not described:
         raise ValueError(f"{folder.name}: no clips to write")
-    clips.write_splits(written, folder / _SPLITS)
+    total = Statistics(features.NUM_FEATURES)
+    for clip in described:
+        total.add(_read_vectors(folder / VECTORS / f"{clip.name}.npy"))
+        texts = "".join(f"{' '.join(caption.text.split())}\n" for caption in clip.captions)
+        clips.write_aside(folder / "texts" / f"{clip.name}.txt", texts)
+    clips.write_splits(described, folder / _SPLITS)
     normalizer = features.Normalizer.fit(*total.mean_and_std())
     clips.write_aside(folder / _MEANS / "mean.npy", _npy(normalizer.mean))
     clips.write_aside(folder / _MEANS / "std.npy", _npy(normalizer.std))

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from motionmill.config import Config
-from motionmill.formats.files import OPTIONS
+from motionmill.formats.files import OPTIONS, REMARKS
 
 
 class WriteOptions(Config):
@@ -25,6 +25,9 @@ class WriteOptions(Config):
         False, description="bvh: the rest pose (T-pose) before the first frame"
     )
     body: Literal["smplh", "smplx"] = Field("smplh", description="npz: whose keys it has")
+    features: Literal["motionmillion", "humanml3d"] = Field(
+        "motionmillion", description="npy: the 272 of MotionMillion or the 263 of HumanML3D"
+    )
     joints: Literal["ball", "hinge"] = Field("ball", description="xml: MuJoCo's kind of joints")
     caption: str | None = Field(None, description="mp4, gif, png: text in the picture")
     size: tuple[int, int] = Field((640, 480), description="mp4, gif, png: width and height")
@@ -32,6 +35,10 @@ class WriteOptions(Config):
     def of(self, suffix: str) -> dict[str, Any]:
         """The options that files of a suffix take, for `files.save`."""
         return {name: value for name, value in self if name in OPTIONS[suffix]}
+
+    def remark(self, suffix: str) -> str:
+        """What to know of a file of a suffix that is written with these options; "" for nothing."""
+        return REMARKS.get(self.features if suffix == ".npy" else suffix, "")
 
     def check(self, suffixes: Sequence[str]) -> None:
         """Raises ValueError for an option that none of the files to be written takes, or an impossible value."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from motionmill.formats.datasets import vectors_in
+
 if TYPE_CHECKING:
     from motionmill.motion.motion import Motion
 
@@ -207,13 +209,8 @@ def _in_smpl_order(motion: Motion) -> Motion:
 def _missing(path: Path) -> str:
     if not path.is_dir():
         return f"{path} does not exist; expected a file with motion"
-    folders = {
-        "new_joint_vecs": "humanml3d",
-        "motion_data": "motionmillion",
-        "vector_272": "motionmillion",
-    }
-    for name, module in folders.items():
-        if (path / name).is_dir():
-            reader = f"motionmill.formats.{module}.load_{module}"
-            return f"{path} is a folder; {reader} reads its clips, or name a file in it"
+    if dataset := vectors_in(path):
+        kind, _ = dataset
+        reader = f"motionmill.formats.{kind}.load_{kind}"
+        return f"{path} is a folder; {reader} reads its clips, or name a file in it"
     return f"{path} is a folder; expected a file with motion"

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-import roma
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -21,6 +20,7 @@ from motionmill.motion.joint_map import JointMap
 from motionmill.motion.motion import Motion
 from motionmill.motion.rig_tables import SIDES
 from motionmill.motion.rigs import Rig, body_axes, known_rig, mapped
+from motionmill.motion.rotations import nearest_rotation
 from motionmill.motion.skeleton import Skeleton
 
 _MOST_FRAMES: Final = 2000  # that are looked at
@@ -105,7 +105,7 @@ def _from_movement(
             # It follows its parent as it does on the average.
             above = torch.eye(3, dtype=world.dtype) if parent < 0 else rest[parent]
             local = world[:, joint] if parent < 0 else world[:, parent].mT @ world[:, joint]
-            rest.append(above @ roma.special_procrustes(local.mean(dim=0)))
+            rest.append(above @ nearest_rotation(local.mean(dim=0)))
             continue
         weight = weights[smpl]
         if int((weight > 0).sum()) < min(_LEAST_BENT, len(positions)):
@@ -113,7 +113,7 @@ def _from_movement(
         mean = (weight[:, None, None] * (frames[smpl].mT @ world[:, joint])).sum(0) / weight.sum()
         if float(torch.linalg.svdvals(mean).mean()) < _LEAST_FIT and "foot" not in smpl:
             raise ValueError(_unclear(skeleton, f"{smpl} turns against its bones"))
-        rest.append(roma.special_procrustes(mean))
+        rest.append(nearest_rotation(mean))
     up, _ = _trunk(positions, joints)
     return replace(choice, rest=torch.stack(rest), up=_snapped(up.mean(dim=0)))
 

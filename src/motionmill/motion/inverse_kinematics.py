@@ -13,13 +13,17 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-import roma
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from motionmill.motion.motion import Motion
-from motionmill.motion.rotations import matrix_from_axis_angle, rotation_between, slerp
+from motionmill.motion.rotations import (
+    matrix_from_axis_angle,
+    nearest_rotation,
+    rotation_between,
+    slerp,
+)
 from motionmill.motion.skeleton import (
     SMPL_22_NAMES,
     SMPL_22_PARENTS,
@@ -115,12 +119,12 @@ def _rigid(rest: Tensor, bones: Tensor, joint: int, children: list[int]) -> tupl
     """
     goal = F.normalize(bones[:, children], dim=-1, eps=1e-9)
     start = F.normalize(rest[children], dim=-1)
-    rotations = roma.special_procrustes(torch.einsum("tci,cj->tij", goal, start))
+    rotations = nearest_rotation(torch.einsum("tci,cj->tij", goal, start))
     rest = rest.clone()
     for _ in range(3):
         local = rotations.transpose(-1, -2)[:, None] @ bones[:, children, :, None]
         rest[children] = local[..., 0].median(dim=0).values
-        rotations = roma.special_procrustes(
+        rotations = nearest_rotation(
             torch.einsum("tci,cj->tij", bones[:, children], rest[children])
         )
     return rotations, rest

@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 import math
 
-import roma
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -57,23 +56,60 @@ def y_up(axis: str) -> Tensor:
 
 
 def matrix_to_quaternion(matrix: Tensor) -> Tensor:
-    """(..., 3, 3) -> (..., 4) unit quaternions, xyzw."""
-    return roma.rotmat_to_unitquat(matrix)
+    """(..., 3, 3) -> (..., 4) unit quaternions, xyzw.
+
+    4 q q^T is linear in the matrix; its row with the largest element on the diagonal is the quaternion, up to its
+    length, without cancellation (S. Shepperd, "Quaternion from Rotation Matrix", 1978).
+    """
+    a, b, c, d, e, f, g, h, i = matrix.flatten(-2).unbind(-1)
+    products = (
+        (1 + a - e - i, b + d, c + g, h - f),
+        (b + d, 1 + e - a - i, f + h, c - g),
+        (c + g, f + h, 1 + i - a - e, d - b),
+        (h - f, c - g, d - b, 1 + a + e + i),
+    )
+    rows = torch.stack([torch.stack(row, dim=-1) for row in products], dim=-2)
+    largest = rows.diagonal(dim1=-2, dim2=-1).argmax(dim=-1)
+    row = rows.gather(-2, largest[..., None, None].expand(*largest.shape, 1, 4)).squeeze(-2)
+    return F.normalize(row, dim=-1)
 
 
 def matrix_from_quaternion(quaternion: Tensor) -> Tensor:
     """(..., 4) xyzw, any length but zero -> (..., 3, 3)."""
-    return roma.unitquat_to_rotmat(F.normalize(quaternion, dim=-1))
+    x, y, z, w = F.normalize(quaternion, dim=-1).unbind(-1)
+    xx, yy, zz = 2 * x * x, 2 * y * y, 2 * z * z
+    xy, xz, yz = 2 * x * y, 2 * x * z, 2 * y * z
+    xw, yw, zw = 2 * x * w, 2 * y * w, 2 * z * w
+    rows = (
+        1 - yy - zz, xy - zw, xz + yw,
+        xy + zw, 1 - xx - zz, yz - xw,
+        xz - yw, yz + xw, 1 - xx - yy,
+    )  # fmt: skip
+    return torch.stack(rows, dim=-1).unflatten(-1, (3, 3))
 
 
 def matrix_to_axis_angle(matrix: Tensor) -> Tensor:
-    """(..., 3, 3) -> (..., 3) axis times angle, radians."""
-    return roma.rotmat_to_rotvec(matrix)
+    """(..., 3, 3) -> (..., 3) axis times angle, radians; the angle is at most pi."""
+    quaternion = matrix_to_quaternion(matrix)
+    quaternion = torch.where(quaternion[..., 3:] < 0, -quaternion, quaternion)
+    x, y, z, w = quaternion.unbind(-1)
+    sine = _length(x, y, z)  # of half the angle, never nothing
+    return quaternion[..., :3] * (2 * torch.atan2(sine, w) / sine)[..., None]
 
 
 def matrix_from_axis_angle(axis_angle: Tensor) -> Tensor:
     """(..., 3) axis times angle, radians -> (..., 3, 3)."""
-    return roma.rotvec_to_rotmat(axis_angle)
+    half = _length(*axis_angle.unbind(-1)).unsqueeze(-1) / 2
+    axis = axis_angle * torch.sinc(half / math.pi) / 2  # times the sine of half the angle
+    return matrix_from_quaternion(torch.cat((axis, torch.cos(half)), dim=-1))
+
+
+def nearest_rotation(matrix: Tensor) -> Tensor:
+    """(..., 3, 3) -> (..., 3, 3): the rotation R with the least |R - matrix| (Procrustes, reflections left out)."""
+    left, _, right = torch.linalg.svd(matrix)
+    sign = torch.linalg.det(left @ right).sign()
+    last = left[..., :, 2:] * sign[..., None, None]
+    return torch.cat((left[..., :, :2], last), dim=-1) @ right
 
 
 def matrix_from_euler(order: str, angles: Tensor) -> Tensor:
@@ -138,8 +174,8 @@ def slerp(start: Tensor, end: Tensor, weight: Tensor) -> Tensor:
     Args:
         weight: (...) in [0, 1].
     """
-    turn = roma.rotmat_to_rotvec(start.transpose(-1, -2) @ end)
-    return start @ roma.rotvec_to_rotmat(turn * weight.unsqueeze(-1))
+    turn = matrix_to_axis_angle(start.transpose(-1, -2) @ end)
+    return start @ matrix_from_axis_angle(turn * weight.unsqueeze(-1))
 
 
 def rotation_between(start: Tensor, end: Tensor) -> Tensor:
