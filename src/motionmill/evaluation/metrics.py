@@ -16,7 +16,7 @@ from torch import Tensor
 def frechet_distance(first: Tensor, second: Tensor) -> float:
     """FID of two sets of embeddings: |difference of means|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2)).
 
-    The trace of the square root is the nuclear norm of F1 F2^T for any factors with F^T F = S. No square root of a nearly
+    The trace of the square root is the nuclear norm of F1 F2^T for any factors with F^T F = S. No root of a nearly
     singular product is taken, so sets with fewer samples than numbers, or with constant numbers, come out right.
 
     Args:
