@@ -75,7 +75,7 @@ class LatentEncoder(nn.Module):
         batch = len(sequence)
         front = torch.stack((self.mean_token, self.log_variance_token)).expand(batch, -1, -1)
         hidden = torch.cat((front, self.input(sequence)), dim=1)
-        hidden = self.dropout(hidden + _positions(hidden.shape[1], hidden.shape[2]).to(hidden))
+        hidden = self.dropout(hidden + positions(hidden.shape[1], hidden.shape[2]).to(hidden))
         padding = ~F.pad(mask, (2, 0), value=True)
         for layer in self.layers:
             hidden = layer(hidden, src_key_padding_mask=padding)
@@ -163,7 +163,7 @@ class TrainedEvaluator:
         return cls(model.eval(), Normalizer(tensors["mean"], tensors["std"]), words)
 
 
-def _positions(length: int, width: int) -> Tensor:
+def positions(length: int, width: int) -> Tensor:
     """(length, width) sinusoids: sine on even, cosine on odd numbers, wavelengths 2 pi 10000^(2 i / width)."""
     place = torch.arange(length).unsqueeze(1)
     rate = torch.exp(torch.arange(0, width, 2) * (-math.log(10000.0) / width))
