@@ -77,6 +77,7 @@ _COMMANDS = {
     "train ranker": _Command(train.ranker, _ranker_config),
     "train evaluator": _Command(evaluate.train_evaluator, _evaluator_config),
     "train export": _Command(train.export, _release_config),
+    "evaluate": _Command(evaluate.evaluate),
     "import-official": _Command(models.import_official),
 }
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
+
+import tyro
 
 from motionmill.commands.options import Output
 from motionmill.config import Config
@@ -31,3 +34,66 @@ def train_evaluator(
     assert isinstance(config, EvaluatorRunConfig)
     run = train.train_evaluator(config, data, output, device=choose_device(device))
     print(f"{run / 'report.json'}")
+
+
+def evaluate(
+    model: tyro.conf.Positional[str],
+    /,
+    data: Path,
+    output: Output,
+    protocol: Literal["v2", "legacy"] = "v2",
+    seeds: int | None = None,
+    split: Literal["test", "test_pairs", "val", "val_pairs"] = "test",
+    max_clips: int | None = None,
+    min_frames: int | None = None,
+    free_length: bool = True,
+    evaluator: Path | None = None,
+    device: str | None = None,
+) -> None:
+    """Automatic metrics of a model, or of a folder that any system has filled, beside real motion and floors.
+
+    Args:
+        model: a model's name, a release folder, or a folder of motion files: SEED/ID.bvh (.npz, .npy, ...), ID being
+            the data set's.
+        data: a data set of `motionmill data run`.
+        output: gets results.json and table.md; an interrupted run goes on.
+        protocol: v2, or legacy as the paper's code does it.
+        seeds: how many; 20 for v2, 1 for legacy.
+        split: whose clips are asked for.
+        max_clips: at most so many of them.
+        min_frames: the shortest clip that counts; 60 by default.
+        free_length: also measure motions that end by themselves.
+        evaluator: folder of `train evaluator`; the shipped one by default.
+        device: cpu, cuda, mps.
+    """
+    from motionmill.evaluation.config import protocol_config
+    from motionmill.evaluation.evaluate import evaluate as measure
+    from motionmill.evaluation.instruments import load_instruments
+    from motionmill.evaluation.protocol import samples_of
+    from motionmill.evaluation.systems import open_system
+    from motionmill.training.progress import progress_bar
+
+    config = protocol_config(
+        protocol,
+        seeds=seeds,
+        split=split,
+        max_clips=max_clips,
+        min_frames=min_frames,
+        free_length=free_length if protocol == "v2" else False,
+    )
+    instruments = load_instruments(evaluator)
+    samples = samples_of(data, config)
+    system = open_system(model, config, device=device)
+    with progress_bar("motions") as progress:
+        results = measure(
+            system,
+            samples,
+            instruments,
+            config,
+            output,
+            facts={"data": data.resolve().name},
+            progress=progress,
+        )
+    print((output / "table.md").read_text(encoding="utf-8"), end="")
+    if results.facts["failures"]:
+        print(f"coverage {results.facts['coverage']:.1%}; see failures in {output}/results.json")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field, model_validator
 
-from motionmill.config import Config
+from motionmill.config import Config, parse_config
+from motionmill.data.config import Split
 from motionmill.training.config import TrainingConfig
 
 
@@ -65,3 +68,43 @@ class EvaluatorRunConfig(Config):
     data: EvaluatorDataConfig = EvaluatorDataConfig()
     losses: EvaluatorLossConfig = EvaluatorLossConfig()
     training: TrainingConfig = TrainingConfig()
+
+
+class ProtocolConfig(Config):
+    """Which clips are measured, and how; results of different protocols do not compare.
+
+    `v2` is this project's; `legacy` is the official code's, whose defects it keeps: see docs/evaluation.md.
+    """
+
+    name: Literal["v2", "legacy"] = "v2"
+    split: Split = "test"
+    seeds: int = Field(20, gt=0, le=1000, description="0, 1, 2, ...: of sampling and of pools")
+    min_frames: int = Field(60, gt=0)
+    max_frames: int = Field(300, gt=0)
+    max_clips: int | None = Field(None, gt=1, description="a fixed choice of so many clips")
+    pool_size: int = Field(32, gt=1)
+    diversity_pairs: int = Field(300, gt=0)
+    multimodality_pairs: int = Field(10, gt=0)
+    free_length: bool = Field(True, description="also measure motions that end by themselves")
+
+    @model_validator(mode="after")
+    def _check(self) -> ProtocolConfig:
+        if self.min_frames > self.max_frames:
+            raise ValueError(f"min_frames {self.min_frames} above max_frames {self.max_frames}")
+        return self
+
+
+LEGACY_MAX_TOKENS = 50
+
+
+def protocol_config(name: str, **changes: object) -> ProtocolConfig:
+    """A protocol with the values that are not None.
+
+    Raises:
+        ValueError: a value that does not go.
+    """
+    base: dict[str, object] = {"name": name}
+    if name == "legacy":
+        base |= {"seeds": 1, "max_frames": 200, "free_length": False}
+    given = {key: value for key, value in changes.items() if value is not None}
+    return parse_config(ProtocolConfig, {**base, **given}, source=f"protocol {name}")
