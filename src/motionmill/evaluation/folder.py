@@ -66,18 +66,11 @@ class MotionFolder:
     def features(self, sample: str, seed: int) -> Tensor | None:
         """(T, 272) of the motion of a sample; files that hold just these numbers are taken as they are."""
         path = self._places[seed].get(sample) if seed < len(self._places) else None
-        if path is not None and path.suffix == ".npy":
-            try:
-                numbers = arrays.read_npy(path)
-            except (ValueError, OSError):
-                return self._of_motion(sample, seed)  # which says what is wrong
-            if numbers.ndim == 2 and numbers.shape[1] == NUM_FEATURES:
-                known = torch.from_numpy(arrays.numbers(numbers, path.name)).float()
-                if len(known) and known.isfinite().all():
-                    return known
-        return self._of_motion(sample, seed)
-
-    def _of_motion(self, sample: str, seed: int) -> Tensor | None:
+        try:
+            if path is not None and arrays.npy_shape(path)[1:] == (NUM_FEATURES,):
+                return torch.from_numpy(arrays.numbers(arrays.read_npy(path), path.name)).float()
+        except (ValueError, OSError):
+            pass  # no such array: reading it as a motion says what is wrong
         motion = self.read(sample, seed)
         return None if motion is None else from_motion(motion).float()
 
