@@ -15,7 +15,16 @@ from typing import Annotated, Any
 
 import tyro
 
-from motionmill.commands import data, evaluate, files, generate, inspection, models, train
+from motionmill.commands import (
+    benchmark,
+    data,
+    evaluate,
+    files,
+    generate,
+    inspection,
+    models,
+    train,
+)
 from motionmill.config import Config, load_recipe
 
 
@@ -78,6 +87,8 @@ _COMMANDS = {
     "train evaluator": _Command(evaluate.train_evaluator, _evaluator_config),
     "train export": _Command(train.export, _release_config),
     "evaluate": _Command(evaluate.evaluate),
+    "benchmark generate": _Command(benchmark.generate),
+    "benchmark judge": _Command(benchmark.judge),
     "import-official": _Command(models.import_official),
 }
 
