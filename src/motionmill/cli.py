@@ -87,6 +87,7 @@ _COMMANDS = {
     "train evaluator": _Command(evaluate.train_evaluator, _evaluator_config),
     "train export": _Command(train.export, _release_config),
     "evaluate": _Command(evaluate.evaluate),
+    "report": _Command(evaluate.report),
     "benchmark generate": _Command(benchmark.generate),
     "benchmark judge": _Command(benchmark.judge),
     "import-official": _Command(models.import_official),

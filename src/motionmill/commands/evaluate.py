@@ -97,3 +97,42 @@ def evaluate(
     print((output / "table.md").read_text(encoding="utf-8"), end="")
     if results.facts["failures"]:
         print(f"coverage {results.facts['coverage']:.1%}; see failures in {output}/results.json")
+
+
+def report(
+    results: tyro.conf.Positional[tuple[Path, ...]],
+    /,
+    output: Output,
+    suite: str = "zero-shot",
+    judged: tuple[Path, ...] = (),
+) -> None:
+    """Results and motions -> one HTML page that opens anywhere: tables, intervals, plots, contact sheets, players.
+
+    Args:
+        results: folders of `motionmill evaluate`, and of motions: of `benchmark generate`, or of any system
+        output: the page, such as report.html.
+        suite: the suite that the motions are of.
+        judged: scores of `benchmark judge`.
+    """
+    from motionmill.evaluation.model_judge import load_scores
+    from motionmill.evaluation.report import Ratings, write_report
+    from motionmill.evaluation.results import RESULTS_NAME, Results
+    from motionmill.evaluation.side_by_side import side_by_side
+    from motionmill.evaluation.suite import load_suite
+
+    if output.suffix.lower() not in (".html", ".htm"):
+        raise ValueError(f"{output}: expected a name that ends with .html")
+    if not results and not judged:
+        raise ValueError("nothing to report; give folders of `motionmill evaluate` or of motions")
+    tables = [path for path in results if (path / RESULTS_NAME).is_file() or path.is_file()]
+    motions = [path for path in results if path not in tables]
+    prompts = load_suite(suite)
+    scores = [score for path in judged for score in load_scores(path)]
+    ratings = Ratings(judged=scores) if scores else None
+    write_report(
+        output,
+        [Results.load(path) for path in tables],
+        shown=side_by_side(prompts, motions),
+        ratings=ratings,
+    )
+    print(f"{output}: {output.stat().st_size / 1e6:.1f} MB")

@@ -85,6 +85,7 @@ class Results:
             for row, metrics in self.rows.items()
         }
         content = {"format": _FORMAT, "system": self.system, **self.facts, "rows": rows}
+        folder.mkdir(parents=True, exist_ok=True)
         write_text(folder / RESULTS_NAME, json.dumps(content, indent=1) + "\n")
         write_text(folder / "table.md", markdown([self]))
 
