@@ -89,6 +89,7 @@ _COMMANDS = {
     "evaluate": _Command(evaluate.evaluate),
     "report": _Command(evaluate.report),
     "benchmark generate": _Command(benchmark.generate),
+    "benchmark rate": _Command(benchmark.rate),
     "benchmark judge": _Command(benchmark.judge),
     "import-official": _Command(models.import_official),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import tyro
 
@@ -101,3 +102,31 @@ def judge(
         print(f"  {name}: {reason}")
     if not rated:
         raise RuntimeError(f"no motion was rated; the first: {next(iter(found.failures.values()))}")
+
+
+def rate(
+    motions: tyro.conf.Positional[tuple[Path, ...]],
+    /,
+    output: Output,
+    suite: str = "zero-shot",
+    raters: int = 3,
+    kinds: tuple[Literal["pair", "single", "check"], ...] = ("pair", "single", "check"),
+    host: str = "127.0.0.1",
+    port: int = 8001,
+) -> None:
+    """Blind rating in the browser, by any number of people at the same time.
+
+    Args:
+        motions: folders of `benchmark generate`, or of any system in that layout.
+        output: the database of votes; what is in it stays, and the raters' links with it.
+        suite: the suite that the motions are of.
+        raters: how many people get a link; raised later, the old links stay.
+        kinds: pair (which is better), single (scores 1 to 4), check (planted: a motion against itself scrambled).
+        host: where to listen; anyone who reaches it and has a link can rate.
+        port: the port; 0 for any free one.
+    """
+    from motionmill.extras import require
+    from motionmill.server.serving import serve_arena
+
+    require("fastapi", extra="server")
+    serve_arena(motions, output, suite, num_raters=raters, kinds=kinds, host=host, port=port)

@@ -51,6 +51,10 @@ class MotionFolder:
         """How many seeds there are."""
         return len(self._places)
 
+    def has(self, sample: str, seed: int) -> bool:
+        """Whether there is a file."""
+        return seed < len(self._places) and sample in self._places[seed]
+
     def read(self, sample: str, seed: int) -> Motion | None:
         """The motion of a sample on our skeleton; None where there is none that can be read."""
         path = self._places[seed].get(sample) if seed < len(self._places) else None
