@@ -105,6 +105,7 @@ def report(
     output: Output,
     suite: str = "zero-shot",
     judged: tuple[Path, ...] = (),
+    votes: Path | None = None,
 ) -> None:
     """Results and motions -> one HTML page that opens anywhere: tables, intervals, plots, contact sheets, players.
 
@@ -113,22 +114,24 @@ def report(
         output: the page, such as report.html.
         suite: the suite that the motions are of.
         judged: scores of `benchmark judge`.
+        votes: the database of `benchmark rate`.
     """
     from motionmill.evaluation.model_judge import load_scores
-    from motionmill.evaluation.report import Ratings, write_report
+    from motionmill.evaluation.report import write_report
     from motionmill.evaluation.results import RESULTS_NAME, Results
     from motionmill.evaluation.side_by_side import side_by_side
     from motionmill.evaluation.suite import load_suite
+    from motionmill.server.arena_store import read_ratings
 
     if output.suffix.lower() not in (".html", ".htm"):
         raise ValueError(f"{output}: expected a name that ends with .html")
-    if not results and not judged:
+    if not results and not judged and votes is None:
         raise ValueError("nothing to report; give folders of `motionmill evaluate` or of motions")
     tables = [path for path in results if (path / RESULTS_NAME).is_file() or path.is_file()]
     motions = [path for path in results if path not in tables]
     prompts = load_suite(suite)
     scores = [score for path in judged for score in load_scores(path)]
-    ratings = Ratings(judged=scores) if scores else None
+    ratings = read_ratings(votes, prompts, scores) if scores or votes is not None else None
     write_report(
         output,
         [Results.load(path) for path in tables],

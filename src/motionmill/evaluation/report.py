@@ -39,6 +39,7 @@ from motionmill.training.weights import write_text
 MAX_BYTES = 10 << 20
 _PLAYER_FPS = 15.0
 _UNITS_A_METRE = 200
+_CHECKS_PASSED = 0.75  # whoever passes fewer of the planted checks is named
 
 
 @dataclass(frozen=True)
@@ -51,12 +52,13 @@ class Shown:
 
 @dataclass(frozen=True)
 class Ratings:
-    """What people and the model judge said."""
+    """What people and the model judge said; `checks` are planted ones passed and seen, by rater."""
 
     votes: Sequence[Vote] = ()
     scores: Sequence[Score] = ()
     judged: Sequence[Score] = ()
     categories: Mapping[str, str] = field(default_factory=dict)
+    checks: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
 
 def write_report(
@@ -199,6 +201,11 @@ def _ratings(ratings: Ratings) -> str:
     parts.append(
         f"<p>{len(raters)} raters, {len(ratings.scores)} scores, {len(ratings.votes)} votes.</p>"
     )
+    for rater, (passed, seen) in ratings.checks.items():
+        if seen and passed < _CHECKS_PASSED * seen:
+            parts.append(
+                f'<p class="flag">{_text(rater)} passed {passed} of {seen} planted checks; the ratings count all the same.</p>'
+            )
     means = mean_scores(ratings.scores)
     for criterion in CRITERIA:
         bars = [(system, value) for (system, name), value in means.items() if name == criterion]

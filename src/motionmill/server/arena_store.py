@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from motionmill.evaluation.ratings import CRITERIA, SCORES, Score, Vote
+from motionmill.evaluation.report import Ratings
+from motionmill.evaluation.suite import Suite
 from motionmill.server.arena_tasks import SCRAMBLED, Task
 
 _TABLES = """
@@ -227,6 +229,31 @@ class ArenaStore:
                 self._connection.execute("ROLLBACK")
                 raise
             self._connection.execute("COMMIT")
+
+
+def read_ratings(database: Path | None, suite: Suite, judged: Sequence[Score]) -> Ratings:
+    """What is in a database of votes, with the scores of a model judge, for a report.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: not votes, or on another suite.
+    """
+    if database is None:
+        return Ratings(judged=judged)
+    if not database.is_file():
+        raise FileNotFoundError(f"{database}: no such file; `motionmill benchmark rate` writes it")
+    store = ArenaStore(database)
+    try:
+        known = json.loads(store.fact("what") or "{}").get("suite")
+        if known != suite.version:
+            raise ValueError(f"{database}: votes on another suite; name it with --suite")
+        votes, scores = store.votes(), store.scores()
+        names = {item.prompt for item in (*votes, *scores)}
+        kinds = {prompt.id: prompt.category for prompt in suite.prompts}
+        categories = {name: kinds.get(name.rpartition("/")[0], "unknown") for name in names}
+        return Ratings(votes, scores, judged, categories, store.checks())
+    finally:
+        store.close()
 
 
 def check_answers(task: Task, answers: Mapping[str, int]) -> None:
