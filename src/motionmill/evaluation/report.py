@@ -204,7 +204,8 @@ def _ratings(ratings: Ratings) -> str:
     for rater, (passed, seen) in ratings.checks.items():
         if seen and passed < _CHECKS_PASSED * seen:
             parts.append(
-                f'<p class="flag">{_text(rater)} passed {passed} of {seen} planted checks; the ratings count all the same.</p>'
+                f'<p class="flag">{_text(rater)} passed {passed} of {seen} planted checks; '
+                "the ratings count all the same.</p>"
             )
     means = mean_scores(ratings.scores)
     for criterion in CRITERIA:

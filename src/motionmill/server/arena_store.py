@@ -248,7 +248,7 @@ def read_ratings(database: Path | None, suite: Suite, judged: Sequence[Score]) -
         if known != suite.version:
             raise ValueError(f"{database}: votes on another suite; name it with --suite")
         votes, scores = store.votes(), store.scores()
-        names = {item.prompt for item in (*votes, *scores)}
+        names = {vote.prompt for vote in votes} | {score.prompt for score in scores}
         kinds = {prompt.id: prompt.category for prompt in suite.prompts}
         categories = {name: kinds.get(name.rpartition("/")[0], "unknown") for name in names}
         return Ratings(votes, scores, judged, categories, store.checks())
