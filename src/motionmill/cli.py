@@ -15,7 +15,16 @@ from typing import Annotated, Any
 
 import tyro
 
-from motionmill.commands import data, files, generate, inspection, models, train
+from motionmill.commands import (
+    benchmark,
+    data,
+    evaluate,
+    files,
+    generate,
+    inspection,
+    models,
+    train,
+)
 from motionmill.config import Config, load_recipe
 
 
@@ -55,6 +64,12 @@ def _ranker_config() -> type[Config]:
     return RankerRunConfig
 
 
+def _evaluator_config() -> type[Config]:
+    from motionmill.evaluation.config import EvaluatorRunConfig
+
+    return EvaluatorRunConfig
+
+
 def _release_config() -> type[Config]:
     from motionmill.generator.config import ReleaseConfig
 
@@ -69,7 +84,13 @@ _COMMANDS = {
     "train tokenizer": _Command(train.tokenizer, _tokenizer_config),
     "train generator": _Command(train.generator, _generator_config),
     "train ranker": _Command(train.ranker, _ranker_config),
+    "train evaluator": _Command(evaluate.train_evaluator, _evaluator_config),
     "train export": _Command(train.export, _release_config),
+    "evaluate": _Command(evaluate.evaluate),
+    "report": _Command(evaluate.report),
+    "benchmark generate": _Command(benchmark.generate),
+    "benchmark rate": _Command(benchmark.rate),
+    "benchmark judge": _Command(benchmark.judge),
     "import-official": _Command(models.import_official),
 }
 

@@ -12,7 +12,7 @@ import motionmill.evaluation
 from motionmill.evaluation.directions import check_expected
 
 FOLDER = Path(motionmill.evaluation.__file__).with_name("prompts")
-SETS = ("wordings", "directions", "free_length", "gallery", "open")
+SETS = ("wordings", "directions", "free_length", "gallery", "open", "zero_shot")
 
 
 def read(name: str) -> list[dict[str, Any]]:
@@ -20,7 +20,7 @@ def read(name: str) -> list[dict[str, Any]]:
 
 
 def test_every_file_is_known() -> None:
-    assert sorted(path.stem for path in FOLDER.iterdir()) == sorted(SETS)
+    assert sorted(path.stem for path in FOLDER.glob("*.jsonl")) == sorted(SETS)
 
 
 @pytest.mark.parametrize("name", SETS)

@@ -1,1 +1,1 @@
-"""HTTP and web studio."""
+"""HTTP and pages: motions over the network, and people who rate them."""

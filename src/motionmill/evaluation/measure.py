@@ -1,0 +1,91 @@
+"""Motions -> what is measured of each: embedding, physics, classes.
+
+Shapes: N motions, E embedding, T frames, F features (272).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from motionmill.evaluation.evaluator import TrainedEvaluator
+from motionmill.evaluation.recognition import TrainedJudge
+from motionmill.motion import physics
+from motionmill.motion.features import to_motion
+from motionmill.training.weights import load_tensors, save_tensors
+
+PHYSICS: Final = ("foot_slide_mm", "floating_percent", "penetration_mm", "jitter")
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """Measurements of N motions.
+
+    Attributes:
+        samples: (N,) places of their samples.
+        embeddings: (N, E).
+        physics: (N, 4), see `PHYSICS`.
+        frames: (N,) lengths.
+        classes: (N, 2) places of content and style among the judge's.
+    """
+
+    samples: Tensor
+    embeddings: Tensor
+    physics: Tensor
+    frames: Tensor
+    classes: Tensor
+
+    def save(self, path: Path) -> None:
+        """Write, aside first and then renamed."""
+        save_tensors({name: value.contiguous() for name, value in vars(self).items()}, path)
+
+    @classmethod
+    def load(cls, path: Path) -> Measured:
+        """Raises FileNotFoundError or ValueError where it is not there or damaged."""
+        return cls(**load_tensors(path))
+
+
+@dataclass(frozen=True, eq=False)
+class Instruments:
+    """What motions are measured with."""
+
+    evaluator: TrainedEvaluator
+    judge: TrainedJudge
+
+    def __call__(self, motions: Sequence[Tensor | None]) -> Measured:
+        """Features (T, 272) of each sample's motion, None where a system has none."""
+        known = [place for place, motion in enumerate(motions) if motion is not None]
+        present = [motion.float() for motion in motions if motion is not None]
+        longest = self.evaluator.model.config.max_frames
+        judged = self.judge(present)
+        contents, styles = self.judge.model.config.contents, self.judge.model.config.styles
+        return Measured(
+            torch.tensor(known, dtype=torch.long),
+            self.evaluator.embed_motions([motion[:longest] for motion in present]),
+            torch.tensor([physics_of(motion) for motion in present]).reshape(-1, len(PHYSICS)),
+            torch.tensor([len(motion) for motion in present], dtype=torch.long),
+            torch.tensor(
+                [(contents.index(v.content), styles.index(v.style)) for v in judged],
+                dtype=torch.long,
+            ).reshape(-1, 2),
+        )
+
+
+def physics_of(features: Tensor) -> tuple[float, float, float, float]:
+    """(T, 272) -> foot slide, floating, penetration and jitter of the motion that they make on our skeleton."""
+    motion = to_motion(features)
+    skeleton = motion.skeleton
+    joints = motion.joints()
+    feet = joints[:, physics.foot_indices(skeleton)]
+    heights = feet[..., 1] - physics.standing_heights(skeleton).to(feet)
+    return (
+        float(physics.foot_slide_of(feet, heights)) if len(feet) > 1 else 0.0,
+        physics.floating_of(joints, skeleton),
+        physics.penetration_of(heights),
+        float(physics.jitter_of(joints, physics.MEASURE_FPS)),
+    )

@@ -1,0 +1,179 @@
+"""Measurements of motions over seeds -> a table of metrics with intervals, and the JSON and Markdown it is kept in."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from motionmill.training.weights import write_text
+
+RESULTS_NAME = "results.json"
+_FORMAT = 1
+
+# Name, heading and digits of each column; what is not measured stays empty.
+COLUMNS = (
+    ("r_at_1", "R@1", 3),
+    ("r_at_2", "R@2", 3),
+    ("r_at_3", "R@3", 3),
+    ("mm_distance", "MM-Dist", 2),
+    ("fid_real", "FID real", 2),
+    ("fid_reconstructed", "FID recon", 2),
+    ("diversity", "Diversity", 2),
+    ("multimodality", "MModality", 2),
+    ("content", "content %", 1),
+    ("style", "style %", 1),
+    ("both", "both %", 1),
+    ("foot_slide_mm", "slide mm", 2),
+    ("floating_percent", "floating %", 2),
+    ("penetration_mm", "penetration mm", 1),
+    ("jitter", "jitter", 2),
+    ("seconds", "seconds", 2),
+)
+
+
+class Interval(NamedTuple):
+    """Mean over seeds and its 95 % interval (Student's t); the interval is the mean itself where there is one seed."""
+
+    mean: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Interval:
+        """Raises ValueError for no values."""
+        count = len(values)
+        if count == 0:
+            raise ValueError("an interval of no values")
+        mean = math.fsum(values) / count
+        if count == 1:
+            return cls(mean, mean, mean)
+        variance = math.fsum((value - mean) ** 2 for value in values) / (count - 1)
+        half = _student_t(count - 1) * math.sqrt(variance / count)
+        return cls(mean, mean - half, mean + half)
+
+
+@dataclass(frozen=True)
+class Results:
+    """What `results.json` holds.
+
+    Attributes:
+        system: what was measured.
+        facts: protocol, data, sample set, seeds, evaluator, host, ...: all that a number depends on.
+        rows: row -> metric -> values, one a seed.
+    """
+
+    system: str
+    facts: Mapping[str, Any]
+    rows: Mapping[str, Mapping[str, Sequence[float]]]
+
+    def interval(self, row: str, metric: str) -> Interval | None:
+        values = self.rows[row].get(metric)
+        return Interval.of(values) if values else None
+
+    def save(self, folder: Path) -> None:
+        """Write `results.json` and `table.md`."""
+        rows = {
+            row: {
+                metric: {**Interval.of(values)._asdict(), "values": list(values)}
+                for metric, values in metrics.items()
+                if values
+            }
+            for row, metrics in self.rows.items()
+        }
+        content = {"format": _FORMAT, "system": self.system, **self.facts, "rows": rows}
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text(folder / RESULTS_NAME, json.dumps(content, indent=1) + "\n")
+        write_text(folder / "table.md", markdown([self]))
+
+    @classmethod
+    def load(cls, path: Path) -> Results:
+        """From `results.json` or its folder.
+
+        Raises:
+            FileNotFoundError: not there.
+            ValueError: not such a file.
+        """
+        file = path / RESULTS_NAME if path.is_dir() else path
+        if not file.is_file():
+            raise FileNotFoundError(f"{file}: no such file; `motionmill evaluate` writes it")
+        try:
+            content = json.loads(file.read_text(encoding="utf-8"))
+            rows = {
+                row: {
+                    metric: list(map(float, value["values"])) for metric, value in metrics.items()
+                }
+                for row, metrics in content.pop("rows").items()
+            }
+            if content.pop("format") != _FORMAT:
+                raise ValueError("another version")
+            return cls(content.pop("system"), content, rows)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ValueError(
+                f"{file}: expected results of `motionmill evaluate` ({type(error).__name__}: {error})"
+            ) from None
+
+
+def check_comparable(results: Sequence[Results]) -> None:
+    """Whether results may stand in one table.
+
+    Raises:
+        ValueError: they differ in protocol, samples or evaluator; the message says in which.
+    """
+    for other in results[1:]:
+        for name in ("protocol", "sample_set", "evaluator"):
+            first, second = results[0].facts.get(name), other.facts.get(name)
+            if first != second:
+                raise ValueError(
+                    f"{results[0].system} and {other.system} do not compare: {name} {_brief(first)} and "
+                    f"{_brief(second)}; measure both alike"
+                )
+
+
+def markdown(results: Sequence[Results]) -> str:
+    """A table of comparable results: the rows that do not depend on the system once, then each system's own."""
+    check_comparable(results)
+    metrics = [column for column in COLUMNS if any(_has(result, column[0]) for result in results)]
+    lines = [
+        "| | " + " | ".join(heading for _, heading, _ in metrics) + " |",
+        "|---" * (len(metrics) + 1) + "|",
+    ]
+    done: set[str] = set()
+    for result in results:
+        for row in result.rows:
+            if row in SHARED_ROWS and row in done:
+                continue
+            done.add(row)
+            name = row if row in SHARED_ROWS else f"{result.system}: {row}"
+            cells = [_cell(result.interval(row, metric), digits) for metric, _, digits in metrics]
+            lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+SHARED_ROWS = ("real", "real, captions shuffled", "real, random texts")
+
+
+def _has(result: Results, metric: str) -> bool:
+    return any(metric in metrics for metrics in result.rows.values())
+
+
+def _cell(interval: Interval | None, digits: int) -> str:
+    if interval is None:
+        return ""
+    half = interval.high - interval.mean
+    spread = f" ± {half:.{digits}f}" if half else ""
+    return f"{interval.mean:.{digits}f}{spread}"
+
+
+def _brief(value: object) -> str:
+    return json.dumps(value, sort_keys=True)[:200]
+
+
+def _student_t(freedom: int) -> float:
+    """The 97.5 % quantile of Student's t."""
+    from scipy.stats import t
+
+    return float(t.ppf(0.975, freedom))
