@@ -238,3 +238,8 @@ def _axis_matrix(axis: str, angle: Tensor) -> Tensor:
     matrix[..., k, j] = sin
     matrix[..., j, k] = -sin
     return matrix
+
+
+def _length(x: Tensor, y: Tensor, z: Tensor) -> Tensor:
+    """sqrt(x^2 + y^2 + z^2), at least 1e-12."""
+    return (x * x + y * y + z * z).clamp(min=1e-24).sqrt()
