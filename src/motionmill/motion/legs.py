@@ -73,6 +73,19 @@ class Legs:
         return replace(self, motion=motion, clearance=self.clearance + height, **places)
 
 
+def feet_of(motion: Motion) -> tuple[Tensor, Tensor]:
+    """(T, 4, 3) positions of the foot joints and (T, 4) their heights over the standing heights, metres.
+
+    Raises:
+        ValueError: a skeleton without the legs of SMPL-22.
+    """
+    pairs = _pairs(motion.skeleton)
+    skeleton, joints = _leg_skeleton(motion.skeleton)
+    positions, _ = skeleton.forward_kinematics(motion.rotations[:, joints], motion.root)
+    feet = positions[:, [joints.index(joint) for pair in pairs[2:] for joint in pair]]
+    return feet, feet[..., 1] - physics.standing_heights(motion.skeleton).to(feet)
+
+
 def legs_of(motion: Motion) -> Legs:
     """The legs of a motion.
 
@@ -147,6 +160,20 @@ def _pairs(skeleton: Skeleton) -> tuple[list[int], ...]:
             "from one joint, as SMPL-22's are; retarget the motion first"
         )
     return pairs
+
+
+@functools.lru_cache(maxsize=64)
+def _leg_skeleton(skeleton: Skeleton) -> tuple[Skeleton, list[int]]:
+    """The skeleton without what neither leg hangs from, and which of its joints are left."""
+    joints: list[int] = []
+    for joint in reversed(range(skeleton.num_joints)):
+        below = {skeleton.parents[other] for other in joints}
+        if joint in below or joint in _pairs(skeleton)[3]:
+            joints.insert(0, joint)
+    names = tuple(skeleton.names[joint] for joint in joints)
+    parents = [skeleton.parents[joint] for joint in joints]
+    places = tuple(-1 if parent < 0 else joints.index(parent) for parent in parents)
+    return Skeleton(names, places, skeleton.offsets[joints]), joints
 
 
 def _lowering(targets: Tensor, reach: Tensor, held: Tensor, scale: float) -> Tensor:

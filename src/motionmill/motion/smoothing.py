@@ -17,20 +17,27 @@ from motionmill.motion.rotations import matrix_from_6d, matrix_to_6d
 
 _CHUNK: Final = 4096  # frames that are smoothed at once, so that long motions need no more memory
 _HALO: Final = 48  # more than the filters reach, frames
+_SOME: Final = 0.9
+_MUCH: Final = 1.4
 _NARROW: Final = 0.9  # standard deviations of the two filters, frames
 _WIDE: Final = 2.3
 _MOST_ROOT: Final = 0.02  # most by which the root is moved, metres
 _MOST_ROTATION: Final = 0.25  # most by which a joint's rotation is changed, as a length of two axes
 
 
-def smooth(motion: Motion) -> Motion:
+def smooth(motion: Motion, keep: Tensor) -> Motion:
     """Low-pass of the root path and of each joint's rotations, without delay, only where they tremble.
 
     What trembles shows in the ratio of third to second differences, which knows no scale: about 1.8 for noise from
     frame to frame and 1.7 for a random walk, under 1 for what a body does. The higher it is, the wider the filter.
+
+    Args:
+        motion: any.
+        keep: (T,) bool, frames that stay as they are.
     """
     if len(motion) < 8:
         return motion
+    share = mean_around((~keep[:, None]).to(motion.root), 8)[..., None]
     root, rotations = torch.empty_like(motion.root), torch.empty_like(motion.rotations)
     for start in range(0, len(motion), _CHUNK):
         first = max(0, start - _HALO)
@@ -40,7 +47,7 @@ def smooth(motion: Motion) -> Motion:
         # Two columns of each matrix: turning the world turns them, so that a heading changes nothing.
         columns = matrix_to_6d(motion.rotations[part].mT)
         values = torch.cat((F.pad(motion.root[part, None], (0, 3)), columns), dim=1)
-        steady = _steady(values)[inner]
+        steady = (values + share[part] * (_steady(values) - values))[inner]
         root[place] = steady[:, 0, :3]
         rotations[place] = matrix_from_6d(steady[:, 1:]).mT
     return replace(motion, root=root, rotations=rotations)
@@ -106,8 +113,8 @@ def _steady(values: Tensor) -> Tensor:
         for sigma in (_NARROW, _WIDE)
     ]
     narrow, wide = _filtered(values, torch.stack(kernels))
-    some = ((ratio - 0.9) / 0.3).clamp(0, 1)
-    much = ((ratio - 1.4) / 0.25).clamp(0, 1)
+    some = ((ratio - _SOME) / 0.3).clamp(0, 1)
+    much = ((ratio - _MUCH) / 0.25).clamp(0, 1)
     change = some * (narrow - values) + much * (wide - narrow)
     length = torch.linalg.vector_norm(change, dim=-1, keepdim=True).clamp(min=1e-12)
     most = values.new_full((values.shape[1], 1), _MOST_ROTATION)
