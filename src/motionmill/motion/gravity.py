@@ -31,7 +31,7 @@ _MOVING: Final = 0.5  # m/s across the floor; who moves less may hang or sit
 
 
 def slower_falls(root: Tensor, fps: float) -> Tensor:
-    """(T, 3) -> the same path without falls that are faster than free ones, which show a model's bounce, not a body's."""
+    """(T, 3) -> the same path without falls faster than free ones, which show a model's bounce, not a body's."""
     scale = fps / 30
     down = -physics.vertical_acceleration(root[:, 1], fps)
     excess = ((down - _FASTEST[0]) / (_FASTEST[1] - _FASTEST[0])).clamp(0, 1)

@@ -79,11 +79,27 @@ def feet_of(motion: Motion) -> tuple[Tensor, Tensor]:
     Raises:
         ValueError: a skeleton without the legs of SMPL-22.
     """
-    pairs = _pairs(motion.skeleton)
-    skeleton, joints = _leg_skeleton(motion.skeleton)
-    positions, _ = skeleton.forward_kinematics(motion.rotations[:, joints], motion.root)
-    feet = positions[:, [joints.index(joint) for pair in pairs[2:] for joint in pair]]
-    return feet, feet[..., 1] - physics.standing_heights(motion.skeleton).to(feet)
+    skeleton, rotations = motion.skeleton, motion.rotations
+    hips, knees, ankles, toes = _pairs(skeleton)
+    offset = skeleton.offsets.to(rotations)[..., None]  # (J, 3, 1)
+    # From the feet up, a column for the ankle and one for the toes, in the axes of the joint above.
+    ends = torch.cat(
+        (
+            torch.zeros_like(offset[toes]).expand(len(motion), -1, -1, -1),
+            rotations[:, ankles] @ offset[toes],
+        ),
+        -1,
+    )
+    ends = offset[ankles] + ends
+    ends = offset[knees] + rotations[:, knees] @ ends
+    ends = offset[hips] + rotations[:, hips] @ ends
+    joint = skeleton.parents[hips[0]]
+    while joint >= 0:
+        ends = rotations[:, joint, None] @ ends
+        ends = ends + (offset[joint] if joint else motion.root[:, None, :, None])
+        joint = skeleton.parents[joint]
+    feet = ends.permute(0, 3, 1, 2).flatten(1, 2)
+    return feet, feet[..., 1] - physics.standing_heights(skeleton).to(feet)
 
 
 def legs_of(motion: Motion) -> Legs:
@@ -160,20 +176,6 @@ def _pairs(skeleton: Skeleton) -> tuple[list[int], ...]:
             "from one joint, as SMPL-22's are; retarget the motion first"
         )
     return pairs
-
-
-@functools.lru_cache(maxsize=64)
-def _leg_skeleton(skeleton: Skeleton) -> tuple[Skeleton, list[int]]:
-    """The skeleton without what neither leg hangs from, and which of its joints are left."""
-    joints: list[int] = []
-    for joint in reversed(range(skeleton.num_joints)):
-        below = {skeleton.parents[other] for other in joints}
-        if joint in below or joint in _pairs(skeleton)[3]:
-            joints.insert(0, joint)
-    names = tuple(skeleton.names[joint] for joint in joints)
-    parents = [skeleton.parents[joint] for joint in joints]
-    places = tuple(-1 if parent < 0 else joints.index(parent) for parent in parents)
-    return Skeleton(names, places, skeleton.offsets[joints]), joints
 
 
 def _lowering(targets: Tensor, reach: Tensor, held: Tensor, scale: float) -> Tensor:

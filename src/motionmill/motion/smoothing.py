@@ -19,6 +19,7 @@ _CHUNK: Final = 4096  # frames that are smoothed at once, so that long motions n
 _HALO: Final = 48  # more than the filters reach, frames
 _SOME: Final = 0.9
 _MUCH: Final = 1.4
+_BLOCK: Final = 32  # frames that are filtered as one product
 _NARROW: Final = 0.9  # standard deviations of the two filters, frames
 _WIDE: Final = 2.3
 _MOST_ROOT: Final = 0.02  # most by which the root is moved, metres
@@ -84,13 +85,24 @@ def _gaussian(sigma: float, radius: int, like: Tensor) -> Tensor:
 
 
 def _filtered(values: Tensor, kernels: Tensor) -> Tensor:
-    """(T, ...) values through each of (K, 2 radius + 1) kernels -> (K, T, ...)."""
-    radius = kernels.shape[1] // 2
+    """(T, ...) values through each of (K, 2 radius + 1) kernels -> (K, T, ...).
+
+    As products of blocks of frames with one banded matrix, which is several times faster than a convolution of so many
+    channels in double precision.
+    """
+    count, width = kernels.shape
+    radius, frames = width // 2, len(values)
+    blocks = -(-frames // _BLOCK)
     before = 2 * values[:1] - values[1 : radius + 1].flip(0)
     after = 2 * values[-1:] - values[-radius - 1 : -1].flip(0)
-    padded = torch.cat((before, values, after)).reshape(len(values) + 2 * radius, -1)
-    filtered = F.conv1d(padded.T[:, None], kernels[:, None])
-    return filtered.permute(1, 2, 0).reshape(len(kernels), *values.shape)
+    rest = values.new_zeros((blocks * _BLOCK - frames, *values.shape[1:]))
+    padded = torch.cat((before, values, after, rest)).flatten(1)
+    windows = padded.unfold(0, _BLOCK + 2 * radius, _BLOCK).mT  # (blocks, window, channels)
+    # A row, repeated with one zero too many, moves on by one from line to line.
+    lines = F.pad(kernels, (0, _BLOCK)).repeat(1, _BLOCK)[:, : _BLOCK * (_BLOCK + 2 * radius)]
+    bands = lines.reshape(count * _BLOCK, -1)
+    filtered = (bands @ windows).unflatten(1, (count, _BLOCK)).transpose(0, 1)
+    return filtered.flatten(1, 2)[:, :frames].reshape(count, *values.shape)
 
 
 def _steady(values: Tensor) -> Tensor:
