@@ -38,7 +38,7 @@ def slower_falls(root: Tensor, fps: float) -> Tensor:
     if len(root) < 8 or not bool(excess.any()):
         return root
     reach = round(_AROUND * scale)
-    thrown = highest(down[:, None], reach) > _THROWN
+    thrown = highest(down[:, None], 3 * reach) > _THROWN
     share = low_pass(torch.where(thrown, 0.0, highest(excess[:, None], reach)), scale).clamp(0, 1)
     change = share * (low_pass(root, _WIDTH * scale) - root)
     return root + change.clamp(-_MOST, _MOST) * root.new_tensor([0.0, 1.0, 0.0])
