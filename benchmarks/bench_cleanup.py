@@ -28,7 +28,7 @@ from torch import Tensor
 from worst import draw_worst
 
 from motionmill.formats import packed
-from motionmill.motion import cleanup, footlock, physics
+from motionmill.motion import cleanup, physics
 from motionmill.motion.features import from_motion, to_motion
 from motionmill.motion.motion import Motion, concatenate
 from motionmill.motion.retarget import retarget
@@ -208,7 +208,7 @@ def held_slide(cleaned: Sequence[Motion], pairs: Sequence[Pair]) -> dict[str, fl
 
 def held(motion: Motion) -> Tensor:
     """(T, 4) bool: which foot joints the clean-up of a motion holds for sure."""
-    return footlock.contacts_to_lock(cleanup.prepared(motion)) == 1
+    return cleanup.prepared(motion).held == 1
 
 
 def foot_steps(motion: Motion) -> Tensor:

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import itertools
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 import torch
 from torch import Tensor
 
 from motionmill.motion import physics
-from motionmill.motion.footlock import locked
-from motionmill.motion.legs import Legs, legs_of
+from motionmill.motion.footlock import contacts_to_lock, locked
+from motionmill.motion.gravity import slower_falls
+from motionmill.motion.legs import Legs, feet_of, legs_of
 from motionmill.motion.motion import Motion
+from motionmill.motion.planted import cleaned_before
 from motionmill.motion.rotations import slerp
 from motionmill.motion.smoothing import smooth
 
@@ -46,8 +48,11 @@ def clean(motion: Motion, *, strength: float = 1.0) -> Motion:
     _check_finite(motion)
     if strength == 0:
         return motion
-    cleaned = locked(prepared(motion))
-    rotations, root = cleaned.rotations, cleaned.root
+    task = prepared(motion)
+    if bool(task.done.all()):
+        return motion
+    result = locked(task.legs, task.held, task.done)
+    rotations, root = result.rotations, result.root
     if strength < 1:
         weight = rotations.new_tensor(strength).expand(rotations.shape[:2])
         rotations = slerp(motion.rotations.to(rotations), rotations, weight)
@@ -55,16 +60,37 @@ def clean(motion: Motion, *, strength: float = 1.0) -> Motion:
     return replace(motion, rotations=rotations.to(motion.rotations), root=root.to(motion.root))
 
 
-def prepared(motion: Motion) -> Legs:
-    """The legs of a motion that is smoothed and on the floor, in float64, ready for `footlock.locked`."""
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What `clean` hands to `footlock.locked`.
+
+    Attributes:
+        legs: of the motion smoothed and on the floor, in float64.
+        held: (T, 4) in 0..1, how surely each foot joint rests and will be held.
+        done: (T,) bool, frames that have been cleaned before and stay as they are.
+    """
+
+    legs: Legs
+    held: Tensor
+    done: Tensor
+
+
+def prepared(motion: Motion) -> Task:
+    """The first half of `clean`: everything but the locking of the feet."""
     exact = replace(
         motion,
         rotations=motion.rotations.detach().double().cpu(),
         root=motion.root.detach().double().cpu(),
     )
-    legs = legs_of(smooth(exact))
-    height = _worth_telling(physics.floor_under(legs.clearance), motion)
-    return legs.moved(min(max(height, -_LEVEL), _LEVEL) - height)
+    done = cleaned_before(*feet_of(exact), exact.fps)
+    smoothed = smooth(exact, keep=done)
+    root = torch.where(done[:, None], smoothed.root, slower_falls(smoothed.root, exact.fps))
+    legs = legs_of(replace(smoothed, root=root))
+    if 2 * int(done.sum()) <= len(done):
+        height = _worth_telling(physics.floor_under(legs.clearance), motion)
+        legs = legs.moved(min(max(height, -_LEVEL), _LEVEL) - height)
+    held = contacts_to_lock(legs)
+    return Task(legs, torch.where(done[:, None], 0.0, held), done)
 
 
 def to_floor(motion: Motion) -> Motion:

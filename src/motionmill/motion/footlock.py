@@ -15,50 +15,60 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from motionmill.motion import physics
+from motionmill.motion.gravity import hovering, lowest
 from motionmill.motion.legs import Legs, with_feet
 from motionmill.motion.motion import Motion
 from motionmill.motion.smoothing import highest, low_pass, ramp
 
 Array = NDArray[np.float64]
 
-_ROUNDS: Final = 1  # of looking for contacts again
 _FIRMNESS: Final = 3.0  # of the hold where a foot rests half surely, against its wish to go on
+_LEAST_SURE: Final = 0.5  # a contact that is surer than this anywhere counts as one that is sure
+_SURE: Final = (0.1, 0.6)  # a share of that from which a foot is held, and from which firmly
 _FARTHEST: Final = 0.25  # most by which a foot is moved, metres
 _PLAY: Final = 0.005  # a held foot joint may be this far over its standing height, metres
 _SMOOTHNESS: Final = 2.5  # frames over which a foot is caught and let go, at 30 fps
 _MEMORY: Final = 10.0  # frames over which a correction fades where the foot is free, at 30 fps
 _MEMORY_UPWARDS: Final = 4.0
+_FADE: Final = 1.5  # the same in the clean-up, which need not keep a source's heights
 _CORNER: Final = 0.001  # of the floor, metres
 _SUNK: Final = (0.10, 0.18)  # a foot this far under the floor is in it; from there on below it
 
 
-def locked(legs: Legs) -> Motion:
-    """The motion of these legs with feet that hold still where they rest on the floor."""
-    if len(legs.motion) < 4:
-        return legs.motion
-    held = contacts_to_lock(legs)
+def locked(legs: Legs, held: Tensor, done: Tensor) -> Motion:
+    """The motion of these legs with feet that hold still where they rest on the floor.
+
+    Args:
+        legs: on the floor.
+        held: (T, 4) in 0..1, as `contacts_to_lock` gives it.
+        done: (T,) bool, frames in which the feet go their own way, which is right already.
+    """
     if not bool((held > 0).any()):
         return legs.motion
-    ankles, toes = foot_targets(legs, held, pressed=held)
+    own = legs.feet.diff(dim=0) * (done[1:] & done[:-1])[:, None, None]
+    firm = torch.where(done[:, None], 1.0, held)
+    lost = (hovering(legs) & ~done)[:, None]
+    pressed = torch.where(lost, 1.0, held) * lowest(legs)
+    ankles, toes = foot_targets(legs, firm, pressed=pressed, steps=own, fade=_FADE)
     return with_feet(legs, ankles, toes, held)
 
 
 def contacts_to_lock(legs: Legs) -> Tensor:
     """(T, 4) in 0..1: how surely each foot joint rests, also beside the frames in which it will be held.
 
-    A held foot slows down before and after, and is then slow for longer: contacts are looked for again on the held
-    paths, so that a second clean-up finds no more of them.
+    A foot on which a person turns or kicks is slow beside the other one, but not at rest: each joint is measured by
+    its own speed. A foot rests or does not: short contacts, of which no frame is sure, are held as firmly as long ones.
     """
     feet, fps = legs.feet, legs.motion.fps
+    if len(feet) < 4:
+        return torch.zeros(feet.shape[:2], dtype=feet.dtype)
     standing = physics.standing_heights(legs.motion.skeleton).to(feet)
-    held = resting(feet, feet[..., 1] - standing, fps)
-    for _ in range(_ROUNDS):
-        settled = _settled(feet, standing, held, held, fps / 30)
-        held = torch.maximum(held, resting(settled, settled[..., 1] - standing, fps))
-    return held
+    sure = resting(feet, feet[..., 1] - standing, fps, alone=True)
+    sure = sure / highest(sure, round(0.1 * fps)).clamp(min=_LEAST_SURE)
+    return 1 - _falling(sure, *_SURE)
 
 
-def resting(feet: Tensor, heights: Tensor, fps: float) -> Tensor:
+def resting(feet: Tensor, heights: Tensor, fps: float, *, alone: bool = False) -> Tensor:
     """How surely each foot joint rests on the floor: 1 for low and slow, 0 for high or fast, between them smooth.
 
     What is slow depends on how fast the feet move half a second around: generated feet slide, and the swinging feet of
@@ -69,6 +79,7 @@ def resting(feet: Tensor, heights: Tensor, fps: float) -> Tensor:
         feet: (T, 4, 3) world positions, metres.
         heights: (T, 4) over the standing heights, metres.
         fps: frames per second.
+        alone: whether what is slow depends on each joint's own speed half a second around, not on the fastest one's.
 
     Returns:
         (T, 4) in 0..1.
@@ -76,8 +87,9 @@ def resting(feet: Tensor, heights: Tensor, fps: float) -> Tensor:
     scale = fps / 30
     velocity = physics.central_difference(low_pass(feet, 1.5 * scale)) * fps
     speed = _length(velocity)
-    peak = highest(speed.amax(dim=1, keepdim=True), round(15 * scale))
-    slow = (0.35 * peak).clamp(0.2, 0.7)
+    fastest = speed if alone else speed.amax(dim=1, keepdim=True)
+    peak = highest(fastest, round(15 * scale))
+    slow = (0.35 * peak).clamp(0.25 if alone else 0.2, 0.7)
     apart = _length(velocity - velocity[:, [1, 0, 3, 2]])
     both_low = torch.maximum(heights, heights[:, [1, 0, 3, 2]]) < 0.03
     together = torch.where(both_low, torch.minimum(speed, apart + 0.4 * speed), speed)
@@ -97,7 +109,12 @@ def _falling(values: Tensor, start: float, end: float) -> Tensor:
 
 
 def foot_targets(
-    legs: Legs, held: Tensor, *, pressed: Tensor, steps: Tensor | None = None
+    legs: Legs,
+    held: Tensor,
+    *,
+    pressed: Tensor,
+    steps: Tensor,
+    fade: float = _MEMORY_UPWARDS,
 ) -> tuple[Tensor, Tensor]:
     """Where ankles and toes (T, 2, 3) should be: still where they are held, on the floor, a foot's length apart.
 
@@ -108,17 +125,18 @@ def foot_targets(
         legs: as they are.
         held: (T, 4) in 0..1, how surely each foot joint must not move.
         pressed: (T, 4) in 0..1, how surely it rests on the floor.
-        steps: (T - 1, 4, 3) by how much held joints move instead of standing still, metres.
+        steps: (T - 1, 4, 3) by how much held joints move, 0 for standing still, metres.
+        fade: frames at 30 fps over which a correction of the height fades where the foot is free.
     """
     length, scale = _length(legs.toes - legs.ankles), legs.motion.fps / 30
     standing = physics.standing_heights(legs.motion.skeleton).to(legs.hips)
     heel, ball = held[:, :2], held[:, 2:]
-    feet = _settled(legs.feet, standing, held, pressed, scale, steps)
+    feet = _settled(legs.feet, standing, held, pressed, scale, steps, fade)
     ankles, toes = feet[:, :2], feet[:, 2:]
     behind = toes - length[..., None] * F.normalize(toes - ankles, dim=-1)
-    own = None if steps is None else steps[:, :2]
+    own = steps[:, :2]
     ankles = _settled(
-        legs.ankles, standing[:2], heel, pressed[:, :2], scale, own, drawn=ball, goal=behind
+        legs.ankles, standing[:2], heel, pressed[:, :2], scale, own, fade, drawn=ball, goal=behind
     )
     along = toes - ankles
     excess = (1 - length / _length(along).clamp(min=1e-6))[..., None] * along
@@ -133,7 +151,8 @@ def _settled(
     held: Tensor,
     pressed: Tensor,
     scale: float,
-    steps: Tensor | None = None,
+    steps: Tensor,
+    fade: float,
     *,
     drawn: Tensor | None = None,
     goal: Tensor | None = None,
@@ -151,7 +170,8 @@ def _settled(
         held: (T, K) in 0..1.
         pressed: (T, K) in 0..1.
         scale: frames a second over 30.
-        steps: (T - 1, K, 3) given steps, metres; none without them.
+        steps: (T - 1, K, 3) given steps, metres.
+        fade: as for `foot_targets`.
         drawn: (T, K) in 0..1, how much a joint is drawn to `goal`.
         goal: (T, K, 3) metres.
     """
@@ -163,9 +183,7 @@ def _settled(
     pair = np.minimum(sure[:, 1:], sure[:, :-1])
     hold: Array = _FIRMNESS * pair / (1.0001 - pair)
     height = points[..., 1] - standing.numpy()[:, None]
-    moves = np.diff(points, axis=1)
-    if steps is not None:
-        moves = moves - steps.numpy().transpose(1, 0, 2)
+    moves = np.diff(points, axis=1) - steps.numpy().transpose(1, 0, 2)
     force = hold[..., None] * moves
     pull = np.zeros_like(points)
     pull[:, :-1] += force
@@ -174,7 +192,7 @@ def _settled(
     across = _banded(1 + hold, (_SMOOTHNESS * scale) ** 2)  # (3, K, T)
     upwards = across.copy()
     across[2] += (_MEMORY * scale) ** -2
-    upwards[2] += (_MEMORY_UPWARDS * scale) ** -2 + press
+    upwards[2] += (fade * scale) ** -2 + press
     if drawn is not None and goal is not None:
         weight = 20 * drawn.numpy().T
         across[2] += weight

@@ -73,6 +73,35 @@ class Legs:
         return replace(self, motion=motion, clearance=self.clearance + height, **places)
 
 
+def feet_of(motion: Motion) -> tuple[Tensor, Tensor]:
+    """(T, 4, 3) positions of the foot joints and (T, 4) their heights over the standing heights, metres.
+
+    Raises:
+        ValueError: a skeleton without the legs of SMPL-22.
+    """
+    skeleton, rotations = motion.skeleton, motion.rotations
+    hips, knees, ankles, toes = _pairs(skeleton)
+    offset = skeleton.offsets.to(rotations)[..., None]  # (J, 3, 1)
+    # From the feet up, a column for the ankle and one for the toes, in the axes of the joint above.
+    ends = torch.cat(
+        (
+            torch.zeros_like(offset[toes]).expand(len(motion), -1, -1, -1),
+            rotations[:, ankles] @ offset[toes],
+        ),
+        -1,
+    )
+    ends = offset[ankles] + ends
+    ends = offset[knees] + rotations[:, knees] @ ends
+    ends = offset[hips] + rotations[:, hips] @ ends
+    joint = skeleton.parents[hips[0]]
+    while joint >= 0:
+        ends = rotations[:, joint, None] @ ends
+        ends = ends + (offset[joint] if joint else motion.root[:, None, :, None])
+        joint = skeleton.parents[joint]
+    feet = ends.permute(0, 3, 1, 2).flatten(1, 2)
+    return feet, feet[..., 1] - physics.standing_heights(skeleton).to(feet)
+
+
 def legs_of(motion: Motion) -> Legs:
     """The legs of a motion.
 

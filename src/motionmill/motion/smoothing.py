@@ -5,6 +5,7 @@ Shapes: T frames, J joints, G groups of C channels that are filtered alike.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 from typing import Final
 
@@ -17,20 +18,28 @@ from motionmill.motion.rotations import matrix_from_6d, matrix_to_6d
 
 _CHUNK: Final = 4096  # frames that are smoothed at once, so that long motions need no more memory
 _HALO: Final = 48  # more than the filters reach, frames
+_SOME: Final = 0.9  # ratio of differences from which a motion is smoothed a little
+_MUCH: Final = 1.4  # and from which much
+_BLOCK: Final = 32  # frames that are filtered as one product
 _NARROW: Final = 0.9  # standard deviations of the two filters, frames
 _WIDE: Final = 2.3
 _MOST_ROOT: Final = 0.02  # most by which the root is moved, metres
 _MOST_ROTATION: Final = 0.25  # most by which a joint's rotation is changed, as a length of two axes
 
 
-def smooth(motion: Motion) -> Motion:
+def smooth(motion: Motion, keep: Tensor) -> Motion:
     """Low-pass of the root path and of each joint's rotations, without delay, only where they tremble.
 
     What trembles shows in the ratio of third to second differences, which knows no scale: about 1.8 for noise from
     frame to frame and 1.7 for a random walk, under 1 for what a body does. The higher it is, the wider the filter.
+
+    Args:
+        motion: any.
+        keep: (T,) bool, frames that stay as they are.
     """
     if len(motion) < 8:
         return motion
+    share = mean_around((~keep[:, None]).to(motion.root), 8)[..., None]
     root, rotations = torch.empty_like(motion.root), torch.empty_like(motion.rotations)
     for start in range(0, len(motion), _CHUNK):
         first = max(0, start - _HALO)
@@ -40,7 +49,7 @@ def smooth(motion: Motion) -> Motion:
         # Two columns of each matrix: turning the world turns them, so that a heading changes nothing.
         columns = matrix_to_6d(motion.rotations[part].mT)
         values = torch.cat((F.pad(motion.root[part, None], (0, 3)), columns), dim=1)
-        steady = _steady(values)[inner]
+        steady = (values + share[part] * (_steady(values) - values))[inner]
         root[place] = steady[:, 0, :3]
         rotations[place] = matrix_from_6d(steady[:, 1:]).mT
     return replace(motion, root=root, rotations=rotations)
@@ -49,7 +58,7 @@ def smooth(motion: Motion) -> Motion:
 def low_pass(values: Tensor, sigma: float) -> Tensor:
     """Gaussian filter over the first axis; the ends are continued by reflection through the end point."""
     radius = min(max(1, round(4 * sigma)), len(values) - 1)
-    return _filtered(values, _gaussian(sigma, radius, values)[None])[0]
+    return _filtered(values, _bands((((1.0, sigma),),), radius).to(values), radius)[0]
 
 
 def ramp(values: Tensor, corner: float) -> Tensor:
@@ -69,21 +78,39 @@ def highest(values: Tensor, radius: int) -> Tensor:
     return F.max_pool1d(values.T[None], 2 * radius + 1, 1, radius)[0].T
 
 
-def _gaussian(sigma: float, radius: int, like: Tensor) -> Tensor:
-    """(2 radius + 1,) weights whose sum is 1."""
-    offsets = torch.arange(-radius, radius + 1, dtype=like.dtype)
-    kernel = torch.exp(-0.5 * (offsets / sigma) ** 2)
-    return kernel / kernel.sum()
+@functools.lru_cache(maxsize=256)
+def _bands(kernels: tuple[tuple[tuple[float, float], ...], ...], radius: int) -> Tensor:
+    """(K * block, block + 2 radius) float64 matrix that filters a block of frames by K kernels.
+
+    Args:
+        kernels: each a sum of Gaussians, given by weight and standard deviation in frames.
+        radius: at which they are cut off, frames.
+    """
+    offsets = torch.arange(-radius, radius + 1, dtype=torch.float64)
+    lines = []
+    for kernel in kernels:
+        bells = [(weight, torch.exp(-0.5 * (offsets / sigma) ** 2)) for weight, sigma in kernel]
+        line = torch.stack([weight * bell / bell.sum() for weight, bell in bells]).sum(dim=0)
+        # A row, repeated with one zero too many, moves on by one from line to line.
+        lines.append(F.pad(line, (0, _BLOCK)).repeat(_BLOCK)[: _BLOCK * (_BLOCK + 2 * radius)])
+    return torch.stack(lines).reshape(len(kernels) * _BLOCK, -1)
 
 
-def _filtered(values: Tensor, kernels: Tensor) -> Tensor:
-    """(T, ...) values through each of (K, 2 radius + 1) kernels -> (K, T, ...)."""
-    radius = kernels.shape[1] // 2
+def _filtered(values: Tensor, bands: Tensor, radius: int) -> Tensor:
+    """(T, ...) values through K kernels, given by `_bands` -> (K, T, ...).
+
+    As products of blocks of frames with one banded matrix, which is several times faster than a convolution of so many
+    channels in double precision.
+    """
+    count, frames = len(bands) // _BLOCK, len(values)
+    blocks = -(-frames // _BLOCK)
     before = 2 * values[:1] - values[1 : radius + 1].flip(0)
     after = 2 * values[-1:] - values[-radius - 1 : -1].flip(0)
-    padded = torch.cat((before, values, after)).reshape(len(values) + 2 * radius, -1)
-    filtered = F.conv1d(padded.T[:, None], kernels[:, None])
-    return filtered.permute(1, 2, 0).reshape(len(kernels), *values.shape)
+    rest = values.new_zeros((blocks * _BLOCK - frames, *values.shape[1:]))
+    padded = torch.cat((before, values, after, rest)).flatten(1)
+    windows = padded.unfold(0, _BLOCK + 2 * radius, _BLOCK).mT  # (blocks, window, channels)
+    filtered = (bands @ windows).unflatten(1, (count, _BLOCK)).transpose(0, 1)
+    return filtered.flatten(1, 2)[:, :frames].reshape(count, *values.shape)
 
 
 def _steady(values: Tensor) -> Tensor:
@@ -101,13 +128,10 @@ def _steady(values: Tensor) -> Tensor:
     radius = min(round(4 * _WIDE), len(values) - 1)
     # What a filter took away is filtered and put back, which keeps more of the low frequencies: a Gaussian twice is
     # one of twice the variance.
-    kernels = [
-        2 * _gaussian(sigma, radius, values) - _gaussian(sigma * 2**0.5, radius, values)
-        for sigma in (_NARROW, _WIDE)
-    ]
-    narrow, wide = _filtered(values, torch.stack(kernels))
-    some = ((ratio - 0.9) / 0.3).clamp(0, 1)
-    much = ((ratio - 1.4) / 0.25).clamp(0, 1)
+    kernels = tuple(((2.0, sigma), (-1.0, sigma * 2**0.5)) for sigma in (_NARROW, _WIDE))
+    narrow, wide = _filtered(values, _bands(kernels, radius).to(values), radius)
+    some = ((ratio - _SOME) / 0.3).clamp(0, 1)
+    much = ((ratio - _MUCH) / 0.25).clamp(0, 1)
     change = some * (narrow - values) + much * (wide - narrow)
     length = torch.linalg.vector_norm(change, dim=-1, keepdim=True).clamp(min=1e-12)
     most = values.new_full((values.shape[1], 1), _MOST_ROTATION)
