@@ -37,29 +37,34 @@ def frechet_distance(first: Tensor, second: Tensor) -> float:
         raise ValueError(
             f"FID: embeddings of {first.shape[1]} and of {second.shape[1]} numbers; expected the same evaluator"
         )
-    moved = first.double().mean(dim=0) - second.double().mean(dim=0)
+    mean, one = _centred(first)
+    other_mean, other = _centred(second)
     if max(len(first), len(second)) <= first.shape[1]:
-        one, other = _factor(first), _factor(second)
+        one, other = one / (len(one) - 1) ** 0.5, other / (len(other) - 1) ** 0.5
         traces = one.square().sum() + other.square().sum()
         shared = torch.linalg.svdvals(one @ other.T).sum()
     else:
-        one, other = _covariance(first), _covariance(second)
+        one, other = _covariance(one), _covariance(other)
         traces = one.trace() + other.trace()
         powers, axes = torch.linalg.eigh(one)
         root = axes * powers.clamp(min=0).sqrt()
         shared = torch.linalg.eigvalsh(root.T @ other @ root).clamp(min=0).sqrt().sum()
-    return float(moved.square().sum() + traces - 2 * shared)
+    return float((mean - other_mean).square().sum() + traces - 2 * shared)
 
 
-def _factor(embeddings: Tensor) -> Tensor:
-    """(N, E) -> (N, E) whose product with itself is the unbiased covariance."""
-    values = embeddings.double()
-    return (values - values.mean(dim=0)) / (len(values) - 1) ** 0.5
+def _centred(embeddings: Tensor) -> tuple[Tensor, Tensor]:
+    """(N, E) -> the mean (E) and what is left without it (N, E), float64."""
+    values = embeddings.to(torch.float64, copy=True)
+    mean = values.mean(dim=0)
+    return mean, values.sub_(mean)
 
 
-def _covariance(embeddings: Tensor) -> Tensor:
-    factor = _factor(embeddings)
-    return factor.T @ factor
+def _covariance(centred: Tensor) -> Tensor:
+    """(N, E) -> (E, E), unbiased; BLAS computes one half of it only."""
+    from scipy.linalg.blas import dsyrk
+
+    upper = torch.from_numpy(dsyrk(1.0 / (len(centred) - 1), centred.numpy().T))
+    return upper + upper.triu(1).T
 
 
 class Retrieval(NamedTuple):
