@@ -72,7 +72,7 @@ def write_splits(dataset: Path, config: DataConfig) -> None:
         for clip in read_shard(path):
             content, style = judge_classes(clip.content, clip.style)
             rows.append(SplitRow(clip.id, clip.source, clip.group, content, style))
-    splits = assign_splits(rows, config)
+    splits = assign_splits(rows, config).splits
     (dataset / "splits").mkdir(exist_ok=True)
     for name in SPLITS:
         ids = sorted(clip_id for clip_id, split in splits.items() if split == name)
