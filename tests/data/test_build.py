@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 import torch
-
 from motionmill.data.build import build, read_rejects
+from motionmill.data.prepare import sound_stretches, windows
+
 from motionmill.data.clip import Clip
 from motionmill.data.config import DataConfig, HeldOutPair
 from motionmill.data.loader import load_clips
-from motionmill.data.prepare import sound_stretches, windows
 from motionmill.data.shards import read_shard, write_shard
 from motionmill.data.sources import recordings
 from motionmill.data.splits import SplitRow, assign_splits

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
-
 from motionmill.data.build import build
+
 from motionmill.data.config import DataConfig, HeldOutPair
 from motionmill.evaluation.recognition import (
     Judge,

@@ -1,16 +1,19 @@
 """A data set's folder: where its parts lie, files that appear whole or not at all, one writer at a time.
 
-    config.yaml  README.md  statistics.safetensors
-    units/U.json         which recordings or videos a unit is made of
-    extracted/U.parquet  people found in a unit's videos, as motion          (stages 1-4)
-    candidates/U.parquet every clip, kept or not, with its measurements      (stages 5-7)
-    captions/U.parquet   the words of the clips that pass                    (stages 8-9)
-    splits.parquet       duplicates, splits, quarantine                      (stages 10-11)
-    splits/NAME.txt      ids, one a line
-    shards/U.parquet     what a trainer reads                                (stage 12)
-    rejects/U.jsonl      one line for every clip that was left out
-    answers/             of language models, by the hash of what was asked
-    run/                 lock and journal of the runs: times, counts; no part of the set
+config.yaml          the settings that the set was begun with
+thresholds.yaml      those that were changed since, by `data refilter`
+units/U.json         which recordings or videos a unit is made of
+extracted/U.parquet  people found in a unit's videos, as motion          (stages 1-4)
+candidates/U.parquet every clip, kept or not, with its measurements      (stages 5-7)
+captions/U.parquet   the words of the clips that pass                    (stages 8-9)
+decisions.parquet    what becomes of each clip: split, or stage, reason  (stages 10-11)
+splits/NAME.txt      ids, one a line
+shards/U.parquet     what a trainer reads                                (stage 12)
+rejects/U.jsonl      one line for every clip that was left out
+statistics.safetensors  mean and deviation of train
+README.md            the card
+answers/             of language models, by the hash of what was asked
+run/                 lock and journal of the runs: times, counts; no part of the set
 """
 
 from __future__ import annotations
@@ -48,8 +51,12 @@ class Folder:
         return self.root / "config.yaml"
 
     @property
-    def splits(self) -> Path:
-        return self.root / "splits.parquet"
+    def thresholds(self) -> Path:
+        return self.root / "thresholds.yaml"
+
+    @property
+    def decisions(self) -> Path:
+        return self.root / "decisions.parquet"
 
     @property
     def statistics(self) -> Path:

@@ -121,9 +121,7 @@ def _ready(busy: list[_Worker]) -> list[_Worker]:
     return list(ready.values())
 
 
-def _after_death(
-    worker: _Worker, waiting: deque[str], deaths: Counter[str]
-) -> Iterator[Outcome]:
+def _after_death(worker: _Worker, waiting: deque[str], deaths: Counter[str]) -> Iterator[Outcome]:
     """Puts the unit of a dead worker first in the line, or gives it up."""
     unit = worker.unit
     worker.process.join()

@@ -87,7 +87,7 @@ def load_humanml3d(folder: str | os.PathLike[str], *, split: str = "") -> Iterat
         raise FileNotFoundError(
             f"{folder}: no {VECTORS} and no {JOINTS} in it; expected a folder of HumanML3D"
         )
-    read = load_features if vectors.name == VECTORS else _load_joints
+    read = load_features if vectors.name == VECTORS else load_joints
     if split:
         names = clips.read_list(folder / f"{clips.checked_name(split, 'split')}.txt")
     else:
@@ -161,7 +161,8 @@ def caption_line(caption: Caption) -> str:
     return f"{text}#{tokens}#{caption.start_seconds}#{caption.end_seconds}\n"
 
 
-def _load_joints(path: Path) -> Motion:
+def load_joints(path: Path) -> Motion:
+    """A file of `new_joints`, (T, 22, 3) at 20 fps; rotations come from inverse kinematics."""
     from motionmill.formats import joint_positions
 
     return joint_positions.load(path, fps=humanml3d.HUMANML3D_FPS)
