@@ -100,9 +100,12 @@ def write_rows(
 
     count = 0
     noted = {_MADE_FROM: made_from.encode()}
-    with aside(path) as partial, pq.ParquetWriter(
-        partial, schema.with_metadata(noted), compression="zstd", write_page_checksum=True
-    ) as writer:
+    with (
+        aside(path) as partial,
+        pq.ParquetWriter(
+            partial, schema.with_metadata(noted), compression="zstd", write_page_checksum=True
+        ) as writer,
+    ):
         for group in _groups(rows):
             columns = {name: [row[name] for row in group] for name in schema.names}
             writer.write_table(pa.table(columns, schema=schema.with_metadata(noted)))

@@ -31,7 +31,7 @@ from motionmill.data.pool import ProcessPool
 from motionmill.data.sources import Input, find_inputs
 from motionmill.data.thresholds import effective
 from motionmill.data.units import plan_units, read_unit
-from motionmill.data.words import start_captioning
+from motionmill.data.captioning import start_captioning
 
 logger = logging.getLogger(__name__)
 

@@ -25,7 +25,7 @@ from motionmill.data.folder import Folder, write_bytes, write_text
 from motionmill.data.shards import ShardWriter
 from motionmill.data.statistics import Moments
 from motionmill.data.units import digest_of
-from motionmill.data.words import Words, read_words
+from motionmill.data.captioning import Words, read_words
 
 _VERSION = 1
 

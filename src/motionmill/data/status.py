@@ -18,7 +18,7 @@ from motionmill.data.measure import measured_from
 from motionmill.data.survey import reason_in_general
 from motionmill.data.thresholds import effective
 from motionmill.data.units import Unit, read_units
-from motionmill.data.words import worded_from
+from motionmill.data.captioning import worded_from
 
 _STEPS: Final = {
     "extract": "extracted",

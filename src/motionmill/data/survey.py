@@ -17,7 +17,7 @@ import numpy as np
 from motionmill.data.candidates import Candidate, read_candidates
 from motionmill.data.decisions import Decision, read_decisions
 from motionmill.data.folder import Folder
-from motionmill.data.words import Words, read_words
+from motionmill.data.captioning import Words, read_words
 
 NUM_EXAMPLES = 12
 _BINS = 10

@@ -14,7 +14,7 @@ from motionmill.data.config import DataConfig
 from motionmill.data.decisions import Decision, judge, read_decisions
 from motionmill.data.folder import Folder
 from motionmill.data.thresholds import effective
-from motionmill.data.words import Words, read_words
+from motionmill.data.captioning import Words, read_words
 from motionmill.motion.motion import Motion
 
 
