@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from motionmill.data.events import Event, both_sides, counted, event
+from motionmill.data.events import Event, both_sides, counted, event, overlap
 from motionmill.data.track import (
     ELBOWS,
     FPS,
@@ -29,7 +29,8 @@ _RAISED: Final = -0.12  # metres of the wrist over the shoulder from which a han
 _STAYS_RAISED: Final = -0.22
 _WAVES_FROM: Final = -0.3  # metres under the shoulder down to which a hand may wave
 _SWING: Final = 0.05  # metres of a wrist to and fro that make a wave
-_SWINGS: Final = 3
+_WIDE_SWING: Final = 0.18
+_SWINGS: Final = 4  # changes of direction; three where they are wide
 _PUNCH_SPEED: Final = 2.4  # metres a second of the wrist away from the shoulder, ahead
 _PUNCH_REACH: Final = 0.38  # metres ahead of the shoulder where it ends
 _STRIKE_SPEED: Final = 4.2  # metres a second of a wrist around the body that swings
@@ -44,13 +45,15 @@ class Arm:
     Attributes:
         side: "left" or "right".
         hand: (T, 3) of the wrist from the shoulder: x outward from the body, y up, z ahead, metres.
-        speed: (T, 3) of it, metres a second.
+        tip: (T, 3) of the fingertips from the shoulder, likewise.
+        speed: (T, 3) of the wrist, metres a second.
         bend: (T,) angle at the elbow, degrees; 180 is straight.
         usable: (T,) whether up and down mean something: the trunk is not flat.
     """
 
     side: str
     hand: Curve
+    tip: Curve
     speed: Curve
     bend: Curve
     usable: NDArray[np.bool_]
@@ -72,7 +75,11 @@ def arm_events(track: Track, moving: NDArray[np.bool_]) -> list[Event]:
     for arm in arms:
         struck = _punches(arm, moving)
         waved = [each for each in _waves(arm, moving) if not _within(each, together)]
-        raised = _raises(track, arm)
+        raised = [
+            each
+            for each in _raises(track, arm)
+            if not _swings_along(each, moving) and not any(overlap(each, wave) > 0.5 for wave in waved)
+        ]
         found += struck + waved
         found += [each for each in raised if not _within(each, together + struck)]
         placed = _held_places(track, arm, arms) + _reaches(arm, moving)
@@ -84,8 +91,16 @@ def arm_events(track: Track, moving: NDArray[np.bool_]) -> list[Event]:
     found = [each for each in found if each.kind != "fold" or each.part == "both hands"]
     told = [*found]
     for arm in arms:
-        told += [each for each in _gestures(arm, moving) if not _within(each, told, share=0.3)]
+        if not any(arm.side in each.part or "both" in each.part for each in found):
+            told += _gestures(arm, moving)
     return both_sides(told, "hand", apart=1.5)
+
+
+def _swings_along(event: Event, moving: NDArray[np.bool_]) -> bool:
+    """Whether a raised hand is only an arm that swings along in walking or running."""
+    start, stop = round(event.start * FPS), round(event.end * FPS)
+    often = event.number("count") > 1 or event.number("seconds") < 0.8
+    return often and bool(moving[start:stop].mean() > 0.4)
 
 
 def _within(one: Event, others: list[Event], share: float = 0.5) -> bool:
@@ -112,6 +127,7 @@ def _arm(track: Track, side: int) -> Arm:
     return Arm(
         SIDES[side],
         hand,
+        (track.tips[:, side] - own[:, SHOULDERS[side]]) * outward,
         speed,
         np.degrees(np.arccos(np.clip(cosine, -1, 1))),
         smooth(track.upright, 9) > 0.55,
@@ -157,25 +173,30 @@ def _waves(arm: Arm, moving: NDArray[np.bool_]) -> list[Event]:
         for axis in (0, 2):
             if axis == 2 and moving[start:stop].mean() > 0.3:
                 continue
-            best = max(best, _quick_swings(arm.hand[start:stop, axis], start))
+            best = max(best, _quick_swings(arm.tip[start:stop, axis], start))
         count, first, last = best
         middle = float(np.median(arm.hand[first : last + 1, 1])) if count else -1.0
-        if count < _SWINGS or middle < (-0.05 if moving[start:stop].mean() > 0.3 else -0.27):
+        wide = np.ptp(arm.tip[first : last + 1], axis=0).max() > 2 * _WIDE_SWING
+        if count < (_SWINGS - 1 if wide and last - first > 1.2 * FPS else _SWINGS) or middle < (-0.05 if moving[start:stop].mean() > 0.3 else -0.27):
             continue
-        if not arm.usable[first : last + 1].all() or arm.bend[first : last + 1].mean() > 172:
+        if not arm.usable[first : last + 1].all():
             continue
         found.append(
-            event("wave", first, last, arm.part, "", count=max(1, round(count / 2)), height=middle)
+            event(  # fmt: skip
+                "wave", first, last, arm.part, "above the head" if middle > 0.3 else "",
+                count=max(1, round(count / 2)), height=middle,
+            )
         )
     return counted(found, pause=1.0)
 
 
 def _quick_swings(curve: Curve, offset: int) -> tuple[int, int, int]:
-    """The longest series of swings of under 0.75 s each: how many, first and last frame."""
+    """The longest series of swings, quick ones or wide ones: changes of direction, first and last frame."""
     ends = swings(curve, _SWING)
     best, run = (0, offset, offset), [ends[0]]
     for before, after in zip(ends[:-1], ends[1:], strict=True):
-        quick = after - before < 0.75 * FPS and abs(curve[after] - curve[before]) > _SWING
+        size, seconds = abs(curve[after] - curve[before]), (after - before) / FPS
+        quick = size > _SWING and (seconds < 0.75 or (size > _WIDE_SWING and seconds < 1.3))
         run = [*run, after] if quick else [after]
         count = len(run) - 2  # changes of direction
         best = max(best, (count, offset + run[0], offset + run[-1]))

@@ -25,7 +25,7 @@ from motionmill.data.track import (
 STAND, CROUCH, SQUAT, SIT, KNEEL, FOURS, LIE = "stand crouch squat sit kneel crawl lie".split()
 _POSTURES: Final = (STAND, CROUCH, SQUAT, SIT, KNEEL, FOURS, LIE)
 
-_BOW: Final = 17.0  # degrees that the trunk comes forward from where it was
+_BOW: Final = 14.0  # degrees that the trunk comes forward from where it was
 _BOWED: Final = 20.0  # degrees forward at least
 _FLIGHT_SECONDS: Final = 0.13
 _FLIGHT: Final = 0.05  # metres of both feet over the floor

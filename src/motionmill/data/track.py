@@ -24,6 +24,7 @@ HIPS, KNEES, ANKLES, TOES = (1, 2), (4, 5), (7, 8), (10, 11)
 SHOULDERS, ELBOWS, WRISTS = (16, 17), (18, 19), (20, 21)
 ANKLE_HEIGHT, TOE_HEIGHT, PELVIS_HEIGHT = 0.075, 0.02, 0.955  # of our standing adult, metres
 
+_HAND: Final = 0.16  # metres from the wrist to the fingertips
 _SWAY_FRAMES: Final = 21  # the pelvis turns to and fro with every step: a heading is averaged over 0.7 s
 
 
@@ -35,6 +36,7 @@ class Track:
         scale: real metres a metre of these curves.
         joints: (T, J, 3) in a world that the person faces +Z of at the start, floor at y = 0.
         own: (T, J, 3) in the body frame of each moment.
+        tips: (T, 2, 3) the left and the right fingertips in the body frame: hands wave by the wrist too.
         heading: (T,) where the pelvis points, sway averaged out, unwrapped, 0 at the start, left positive.
         pace: (T, 3) velocity of the pelvis in the body frame, metres a second, averaged over 0.4 s.
         lean: (T,) of the line from the pelvis to the neck, forward, degrees.
@@ -49,6 +51,7 @@ class Track:
     scale: float
     joints: Curve
     own: Curve
+    tips: Curve
     heading: Curve
     pace: Curve
     lean: Curve
@@ -98,15 +101,20 @@ def track(motion: Motion) -> Track:
     joints = joints / scale
     joints[..., 1] -= _floor(joints)
     heading = smooth(_heading(turned[:, 0]), _SWAY_FRAMES)
-    joints = _seen_from(joints, np.full(len(joints), heading[0]))
+    hands = rotations[:, list(WRISTS)].numpy() @ np.array([[_HAND], [0.0], [0.0]])
+    hands[:, 1] *= -1
+    points = np.concatenate((joints, joints[:, list(WRISTS)] + hands[..., 0]), axis=1)
+    points = _seen_from(points, np.full(len(joints), heading[0]))
     heading = heading - heading[0]
-    own = _seen_from(joints - joints[:, :1] * np.array([1.0, 0.0, 1.0]), heading)
+    own = _seen_from(points - points[:, :1] * np.array([1.0, 0.0, 1.0]), heading)
+    joints, own, tips = points[:, :22], own[:, :22], own[:, 22:]
     steps = np.gradient(joints[:, PELVIS], axis=0) * FPS if len(joints) > 1 else joints[:, 0] * 0
     trunk = own[:, NECK] - own[:, PELVIS]
     return Track(
         scale=scale,
         joints=joints,
         own=own,
+        tips=tips,
         heading=heading,
         pace=_seen_from(smooth(steps, 13)[:, None], heading)[:, 0],
         lean=np.degrees(np.arctan2(trunk[:, 2], trunk[:, 1])),

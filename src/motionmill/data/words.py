@@ -128,7 +128,10 @@ def _raise(event: Event, detail: Detail) -> str:
 
 
 def _wave(event: Event, detail: Detail) -> str:
-    return f"wave {limb(event)}" + (f" {_counted(event, detail)}" if detail == "measured" else "")
+    if detail == "brief":
+        return f"wave {limb(event)}"
+    counted = _counted(event, detail) if detail == "measured" else ""
+    return f"wave {limb(event)} {event.direction} {counted}"
 
 
 def _jump(event: Event, detail: Detail) -> str:
