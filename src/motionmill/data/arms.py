@@ -27,6 +27,7 @@ from motionmill.data.track import (
 SIDES: Final = ("left", "right")
 _RAISED: Final = -0.12  # metres of the wrist over the shoulder from which a hand is raised
 _STAYS_RAISED: Final = -0.22
+_SURE: Final = 6  # changes of direction that make a wave of wide arcs, too
 _WAVES_FROM: Final = -0.3  # metres under the shoulder down to which a hand may wave
 _SWING: Final = 0.05  # metres of a wrist to and fro that make a wave
 _WIDE_SWING: Final = 0.18
@@ -35,6 +36,7 @@ _PUNCH_SPEED: Final = 2.4  # metres a second of the wrist away from the shoulder
 _PUNCH_REACH: Final = 0.38  # metres ahead of the shoulder where it ends
 _STRIKE_SPEED: Final = 4.2  # metres a second of a wrist around the body that swings
 _REACH: Final = 0.36  # metres of the wrist from the shoulder, level
+_BACK: Final = -0.2  # metres behind the shoulder that a straight arm is stretched back
 _GESTURE: Final = 0.28  # metres of range of a hand that is up to something
 
 
@@ -47,6 +49,7 @@ class Arm:
         hand: (T, 3) of the wrist from the shoulder: x outward from the body, y up, z ahead, metres.
         tip: (T, 3) of the fingertips from the shoulder, likewise.
         speed: (T, 3) of the wrist, metres a second.
+        point: (T,) height of the fingertips over the elbow, metres.
         bend: (T,) angle at the elbow, degrees; 180 is straight.
         usable: (T,) whether up and down mean something: the trunk is not flat.
     """
@@ -55,6 +58,7 @@ class Arm:
     hand: Curve
     tip: Curve
     speed: Curve
+    point: Curve
     bend: Curve
     usable: NDArray[np.bool_]
 
@@ -129,6 +133,7 @@ def _arm(track: Track, side: int) -> Arm:
         hand,
         (track.tips[:, side] - own[:, SHOULDERS[side]]) * outward,
         speed,
+        track.tips[:, side, 1] - own[:, ELBOWS[side], 1],
         np.degrees(np.arccos(np.clip(cosine, -1, 1))),
         smooth(track.upright, 9) > 0.55,
     )
@@ -173,13 +178,13 @@ def _waves(arm: Arm, moving: NDArray[np.bool_]) -> list[Event]:
         for axis in (0, 2):
             if axis == 2 and moving[start:stop].mean() > 0.3:
                 continue
-            best = max(best, _quick_swings(arm.tip[start:stop, axis], start))
+            best = max(best, _quick_swings(arm.tip[start:stop, axis], arm.tip[start:stop, 1], start))
         count, first, last = best
         middle = float(np.median(arm.hand[first : last + 1, 1])) if count else -1.0
         wide = np.ptp(arm.tip[first : last + 1], axis=0).max() > 2 * _WIDE_SWING
         if count < (_SWINGS - 1 if wide and last - first > 1.2 * FPS else _SWINGS) or middle < (-0.05 if moving[start:stop].mean() > 0.3 else -0.27):
             continue
-        if not arm.usable[first : last + 1].all():
+        if not arm.usable[first : last + 1].all() or np.median(arm.point[first : last + 1]) < 0.05:
             continue
         found.append(
             event(  # fmt: skip
@@ -190,16 +195,21 @@ def _waves(arm: Arm, moving: NDArray[np.bool_]) -> list[Event]:
     return counted(found, pause=1.0)
 
 
-def _quick_swings(curve: Curve, offset: int) -> tuple[int, int, int]:
-    """The longest series of swings, quick ones or wide ones: changes of direction, first and last frame."""
+def _quick_swings(curve: Curve, height: Curve, offset: int) -> tuple[int, int, int]:
+    """The longest series of swings to and fro, quick or wide: changes of direction, first and last frame.
+
+    A swing that is as much up or down is part of raising a hand.
+    """
     ends = swings(curve, _SWING)
-    best, run = (0, offset, offset), [ends[0]]
+    best, run, levels = (0, offset, offset), [ends[0]], 0
     for before, after in zip(ends[:-1], ends[1:], strict=True):
         size, seconds = abs(curve[after] - curve[before]), (after - before) / FPS
+        level = abs(height[after] - height[before]) < max(0.15, 0.6 * size)
         quick = size > _SWING and (seconds < 0.75 or (size > _WIDE_SWING and seconds < 1.3))
-        run = [*run, after] if quick else [after]
+        run, levels = ([*run, after], levels + level) if quick else ([after], 0)
         count = len(run) - 2  # changes of direction
-        best = max(best, (count, offset + run[0], offset + run[-1]))
+        if levels > count or count >= _SURE:
+            best = max(best, (count, offset + run[0], offset + run[-1]))
     return best
 
 
@@ -301,10 +311,15 @@ def _reaches(arm: Arm, moving: NDArray[np.bool_]) -> list[Event]:
     out, up, ahead = arm.hand[:, 0], arm.hand[:, 1], arm.hand[:, 2]
     level = (up > -0.38) & (up < -0.08) & arm.usable & ~moving & (arm.bend > 105)
     found = []
-    for name, away in (("forward", ahead), ("side", out)):
-        for start, stop in spans((away > _REACH) & level, shortest=0.3, gap=0.2):
+    low = (up < -0.2) & arm.usable & ~moving & (arm.bend > 125)
+    for name, away, held in (
+        ("forward", ahead > _REACH, level),
+        ("side", out > _REACH, level),
+        ("backward", ahead < _BACK, low),
+    ):
+        for start, stop in spans(away & held, shortest=0.3, gap=0.2):
             found.append(
-                event("reach", start, stop, arm.part, name, metres=away[start:stop].max(), still=float(start < 3))  # fmt: skip
+                event("reach", start, stop, arm.part, name, still=float(start < 3))
             )
     return counted(found, pause=1.5)
 

@@ -22,6 +22,7 @@ from motionmill.data.posture import (
     SQUAT,
     STAND,
     bows,
+    climbs,
     head_events,
     jumps,
     leans,
@@ -90,8 +91,11 @@ def _events(curves: Track) -> list[Event]:
     bent = bows(curves, moving | ~upright)
     arms = arm_events(curves, moving)
     legs = leg_events(curves, stepping, upright)
+    lunging = [each for each in legs if each.kind == "lunge"]
+    held = [each for each in held if not any(overlap(each, lunge) > 0.4 for lunge in lunging)]
     body = leans(curves, moving | _during(curves, bent))
-    found = [*turned, *travelled, *held, *leaps, *bent, *arms, *legs, *body]
+    higher = climbs(curves, ~upright | _during(curves, leaps))
+    found = [*turned, *travelled, *held, *leaps, *bent, *arms, *legs, *body, *higher]
     found += head_events(curves, moving)
     return sorted(found, key=lambda each: (each.start, each.end, each.kind, each.part, each.direction))
 

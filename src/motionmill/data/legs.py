@@ -23,7 +23,7 @@ from motionmill.data.track import (
 )
 
 SIDES: Final = ("left", "right")
-_KICK_SPEED: Final = 2.6  # metres a second of an ankle around the pelvis
+_KICK_SPEED: Final = 3.3  # metres a second of an ankle around the pelvis
 _KICK_HEIGHT: Final = 0.3  # metres of the ankle over its height in standing
 _KNEE_UP: Final = -0.2  # metres of the knee over the hip: the thigh is near level
 _FOOT_UP: Final = 0.14  # metres of the foot over the floor that is lifted, for a while
@@ -66,7 +66,7 @@ def _kicks(track: Track, side: int, upright: NDArray[np.bool_]) -> list[Event]:
     bend = _knee(track, side)
     outward = foot[:, 0] * (1.0 if side == 0 else -1.0)
     found = []
-    for start, stop in spans((rise > 0.2) & upright, shortest=0.1, gap=0.05):
+    for start, stop in spans((rise > 0.2) & upright & (track.upright > 0.55), shortest=0.1, gap=0.05):
         around = slice(max(0, start - 4), stop + 2)
         if rise[start:stop].max() < _KICK_HEIGHT or speed[around].max() < _KICK_SPEED:
             continue

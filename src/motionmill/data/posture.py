@@ -13,8 +13,10 @@ from motionmill.data.track import (
     FPS,
     HIPS,
     KNEES,
+    NECK,
     PELVIS,
     PELVIS_HEIGHT,
+    TOES,
     WRISTS,
     Track,
     smooth,
@@ -26,9 +28,12 @@ STAND, CROUCH, SQUAT, SIT, KNEEL, FOURS, LIE = "stand crouch squat sit kneel cra
 _POSTURES: Final = (STAND, CROUCH, SQUAT, SIT, KNEEL, FOURS, LIE)
 
 _BOW: Final = 14.0  # degrees that the trunk comes forward from where it was
-_BOWED: Final = 20.0  # degrees forward at least
+_BOWED: Final = 16.0  # degrees forward at least
+_BOW_HAND_SPEED: Final = 2.6  # metres a second
 _FLIGHT_SECONDS: Final = 0.13
 _FLIGHT: Final = 0.05  # metres of both feet over the floor
+_FREE_FALL: Final = -4.0  # metres a second squared: who flies falls
+_STEP_UP: Final = 0.22  # metres
 _QUICK_FALL: Final = 1.5  # metres a second downward
 
 
@@ -122,11 +127,17 @@ def jumps(track: Track, running: NDArray[np.bool_]) -> list[Event]:
     """
     clearance = track.feet.min(axis=1)
     pelvis = track.joints[:, PELVIS, 1]
+    airborne = (clearance > _FLIGHT) & ~_planted(track)
+    climb = np.gradient(smooth(pelvis, 3)) * FPS if len(pelvis) > 1 else pelvis * 0
     found = []
-    for start, stop in spans(clearance > _FLIGHT, shortest=_FLIGHT_SECONDS):
+    for start, stop in spans(airborne, shortest=_FLIGHT_SECONDS):
         rise = float(pelvis[start:stop].max() - pelvis[max(0, start - 2)])
         high = float(clearance[start:stop].max())
-        if running[start:stop].mean() > 0.5 and (stop - start < 0.4 * FPS or high < 0.2):
+        falls = (climb[stop - 1] - climb[start]) * FPS / (stop - 1 - start)
+        if falls > _FREE_FALL and start > 0 and stop < len(pelvis):
+            continue
+        strides = running[start:stop].mean() > 0.5 or _is_stride(track, start, stop)
+        if strides and (stop - start < 0.42 * FPS or high < 0.2):
             continue
         if high < 0.08 or rise < 0.04 or track.upright[start:stop].min() < 0.4:
             continue
@@ -138,6 +149,44 @@ def jumps(track: Track, running: NDArray[np.bool_]) -> list[Event]:
             )
         )  # fmt: skip
     return counted(found, pause=1.2)
+
+
+def _planted(track: Track) -> NDArray[np.bool_]:
+    """(T,) whether a foot rests, at whatever height: on a step as on the floor."""
+    planted = np.zeros(len(track), bool)
+    for foot in (*ANKLES, *TOES):
+        place = track.joints[:, foot]
+        speed = np.linalg.norm(np.gradient(place, axis=0), axis=1) * FPS if len(place) > 1 else place[:, 0]
+        for start, stop in spans(speed < 0.35, shortest=0.16):
+            planted[start:stop] = True
+    return planted
+
+
+def _is_stride(track: Track, start: int, stop: int) -> bool:
+    """Whether a flight goes from one foot to the other, as in running."""
+    before = track.feet[max(0, start - 5) : start + 1].min(axis=0)
+    after = track.feet[stop - 1 : stop + 4].min(axis=0)
+    takes_off, lands = int(before.argmin()), int(after.argmin())
+    return takes_off != lands and before.max() > 0.12
+
+
+def climbs(track: Track, away: NDArray[np.bool_]) -> list[Event]:
+    """The feet get to another height and stay there: onto steps and blocks, and down from them.
+
+    Args:
+        away: (T,) where the height of the feet means something else: in flight, sitting, lying.
+    """
+    level = smooth(track.feet.min(axis=1), 15)
+    found = []
+    ends = swings(level, _STEP_UP)
+    for start, stop in zip(ends[:-1], ends[1:], strict=True):
+        change = float(level[stop] - level[start])
+        around = slice(max(0, start - 10), stop + 10)
+        if abs(change) < _STEP_UP or (away | (track.upright < 0.6))[around].mean() > 0.2:
+            continue
+        name = "up" if change > 0 else "down"
+        found.append(event("climb", start, stop, "body", name, metres=abs(change)))
+    return found
 
 
 def _leap(aside: float, ahead: float) -> str:
@@ -164,13 +213,26 @@ def bows(track: Track, moving: NDArray[np.bool_]) -> list[Event]:
         rises = all(lean[frame] < lean[peak] for frame in around)
         if not rises or lean[peak] - base < _BOW or lean[peak] < _BOWED:
             continue
-        if height[peak] < 0.7 or (moving[peak] and lean[peak] < 45) or track.upright[peak] < -0.7:
+        if height[peak] < 0.8 or (moving[peak] and lean[peak] < 45) or track.upright[peak] < -0.7:
             continue
         start, stop = _extent(lean, peak, base, around)
         low = float(track.joints[start:stop, list(WRISTS), 1].min())
-        kind = "bend" if low < 0.38 or lean[peak] > 95 else "bow"
-        found.append(event(kind, start, stop, "torso", "forward", degrees=lean[peak], low=low))
+        kind = "bow" if _calm_hands(track, start, stop, peak) else "bend"
+        direction = "down" if low < 0.38 or lean[peak] > 95 else "forward"
+        found.append(
+            event("bend" if direction == "down" else kind, start, stop, "torso", direction, degrees=lean[peak], low=low)  # fmt: skip
+        )
     return counted(found, pause=2.5)
+
+
+def _calm_hands(track: Track, start: int, stop: int, peak: int) -> bool:
+    """Whether the hands stay low and slow, as in a bow: not in a stroke, a throw or a reach."""
+    wrists = track.own[start:stop, list(WRISTS)] - track.own[start:stop, [PELVIS]]
+    if stop - start < 0.5 * FPS:
+        return False
+    speed = np.linalg.norm(np.gradient(wrists, axis=0), axis=-1).max() * FPS
+    high = (track.own[peak, list(WRISTS), 1] - track.own[peak, NECK, 1]).max()
+    return bool(speed < _BOW_HAND_SPEED and high < 0.0)
 
 
 def _extent(

@@ -12,8 +12,10 @@ from motionmill.data.words import WEIGHTS, Detail, verb_phrase_of
 
 PERSON: Final = Subject("a person", "they")
 _MOST_BEATS: Final = 5
-_STATES: Final = ("walk", "run", "sit", "lie", "kneel", "squat", "crouch", "crawl", "hold")
-_HANDS_SMALL: Final = ("gesture", "touch", "look", "join", "hold", "reach", "lean", "twist", "step")
+_WHOLE_BODY: Final = frozenset(
+    "walk run jump crawl lie sit fall rise kneel squat crouch bow bend lunge turn climb".split()
+)
+_SMALL: Final = ("gesture", "touch", "look", "join", "hold", "reach", "lean", "twist", "step")
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,11 @@ def long(events: Sequence[Event], seconds: float) -> str:
 def _weight(event: Event) -> float:
     """How much an event matters here: what takes long or is done often matters more."""
     weight = float(WEIGHTS[event.kind])
-    if event.number("still") or event.kind in _HANDS_SMALL:
+    if event.kind == "turn" and event.number("degrees") < 55:
+        weight -= 3
+    if event.kind in ("walk", "run") and event.number("metres") > 2:
+        weight += 1
+    if event.number("still") or event.kind in _SMALL:
         weight -= 1.5
     return weight + min(event.seconds, 6.0) * 0.25 + min(event.number("count"), 4.0) * 0.1
 
@@ -64,8 +70,8 @@ def _weight(event: Event) -> float:
 def _important(events: Sequence[Event]) -> list[Event]:
     """What a sentence tells: the weightiest, and small things only where there is little else."""
     ranked = sorted(events, key=lambda e: (-_weight(e), e.start))
-    big = [each for each in ranked if WEIGHTS[each.kind] >= 6]
-    small = [each for each in ranked if WEIGHTS[each.kind] < 6]
+    big = [each for each in ranked if _weight(each) >= 6]
+    small = [each for each in ranked if _weight(each) < 6]
     kept = (big + small[: max(0, 2 - len(big) // 2)])[: _MOST_BEATS + 2]
     return sorted(kept, key=lambda e: (e.start, -WEIGHTS[e.kind]))
 
@@ -92,10 +98,10 @@ def _accompanies(event: Event, beat: Beat) -> bool:
     main = beat.main
     if len(beat.beside) >= 2 or event.kind == main.kind == "turn":
         return False
-    if {event.kind, main.kind} <= {"walk", "run", "jump", "crawl", "lie", "sit", "fall", "rise"}:
-        return False
     if event.kind == "turn" and main.kind in ("walk", "run"):
         return overlap(event, main) > 0.6
+    if {event.kind, main.kind} <= _WHOLE_BODY:
+        return False
     return overlap(event, main) > 0.6 and abs(event.start - main.start) < max(
         1.2, 0.6 * main.seconds
     )

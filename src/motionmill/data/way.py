@@ -74,9 +74,10 @@ def on_the_spot(track: Track, travelled: list[Event], turned: list[Event]) -> li
     alternating = smooth((lifted[:, 0] ^ lifted[:, 1]).astype(float), 31) > 0.35
     low = track.joints[:, PELVIS, 1] < 0.7
     found = []
-    for start, stop in spans(alternating & ~busy & ~low, shortest=1.0, gap=0.3):
+    for start, stop in spans(alternating & ~busy & ~low, shortest=0.5, gap=0.3):
         counts = [len(spans(lifted[start:stop, side], shortest=0.1)) for side in (0, 1)]
-        if min(counts) < 2 or abs(counts[0] - counts[1]) > 2:
+        swing = np.ptp(track.own[start:stop, list(ANKLES), 2], axis=0).min()
+        if min(counts) < (1 if swing > _STRIDE else 2) or abs(counts[0] - counts[1]) > 2:
             continue
         flight = float((track.feet[start:stop].min(axis=1) > 0.02).mean())
         kind = "run" if flight > 0.12 or sum(counts) / ((stop - start) / FPS) > 3.4 else "walk"

@@ -15,7 +15,7 @@ Detail = Literal["brief", "full", "measured"]
 
 WEIGHTS: Final = {
     "run": 9, "walk": 8, "crawl": 8, "jump": 9, "fall": 10, "kick": 9, "punch": 9, "turn": 7,
-    "bow": 8, "bend": 8, "sit": 9, "lie": 9, "kneel": 9, "squat": 9, "crouch": 6, "rise": 8, "wave": 9,
+    "bow": 8, "bend": 8, "sit": 9, "lie": 9, "kneel": 9, "squat": 9, "crouch": 5, "climb": 8, "rise": 8, "wave": 9,
     "clap": 8, "raise": 8, "hold": 5, "lunge": 8, "knee": 7, "heel": 5, "lift": 6, "step": 4, "swing": 6,
     "fold": 6, "touch": 4, "reach": 5, "join": 3, "lean": 4, "twist": 3, "nod": 5, "shake": 5, "look": 2,
     "gesture": 2,
@@ -153,6 +153,8 @@ def _bow(event: Event, detail: Detail) -> str:
 
 
 def _bend(event: Event, detail: Detail) -> str:
+    if event.direction == "forward":
+        return f"bend forward {_counted(event, detail)}"
     floor = "and ^reach to the floor" if event.number("low") < 0.25 and detail != "brief" else ""
     return f"bend down {floor} {_counted(event, detail)}"
 
@@ -234,6 +236,9 @@ def _touch(event: Event, detail: Detail) -> str:
 
 def _reach(event: Event, detail: Detail) -> str:
     both = "both" in event.part
+    if event.direction == "backward":
+        arm = limb(event).replace("hand", "arm")
+        return f"{'hold' if event.number('still') else 'stretch'} {arm} back {_counted(event, detail)}"
     where = {"forward": "forward", "side": "to the sides" if both else "to the side"}.get(
         event.direction, ""
     )
@@ -257,7 +262,8 @@ def _gesture(event: Event, detail: Detail) -> str:
 _PHRASES: Final[dict[str, Callable[[Event, Detail], str]]] = {
     "walk": _way,
     "run": _way,
-    "crawl": _posture("get on all fours", "^be on hands and knees"),
+    "crawl": _posture("get on all fours", "be on hands and knees"),
+    "climb": lambda event, detail: f"climb {event.direction}",
     "turn": _turn,
     "raise": _raise,
     "hold": _raise,
