@@ -6,32 +6,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from motionmill.data import telling
+from motionmill.data.arms import arm_events
+from motionmill.data.events import FPS, overlap
+from motionmill.data.events import Event as Event
+from motionmill.data.legs import leg_events
+from motionmill.data.posture import (
+    CROUCH,
+    SQUAT,
+    STAND,
+    bows,
+    climbs,
+    head_events,
+    jumps,
+    leans,
+    posture_events,
+    postures,
+)
+from motionmill.data.track import Track, track
+from motionmill.data.way import on_the_spot, turns, ways
 from motionmill.motion.motion import Motion
-
-
-@dataclass(frozen=True)
-class Event:
-    """One thing that a person does.
-
-    Attributes:
-        kind: what: "walk", "run", "turn", "raise", "wave", "bow", "jump", "sit" ...
-        start, end: seconds from the clip's first frame.
-        part: what moves: "body", "left hand", "right hand", "both hands", "left leg", "right leg", "both legs",
-            "torso", "head".
-        direction: where to, seen from the person: "forward", "backward", "left", "right", "up" ...; "" for nowhere.
-        numbers: what was measured: `metres`, `degrees`, `metres_per_second`, `count`, `height`.
-    """
-
-    kind: str
-    start: float
-    end: float
-    part: str = "body"
-    direction: str = ""
-    numbers: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -63,4 +63,50 @@ def describe(motion: Motion) -> Description:
     Raises:
         ValueError: another skeleton.
     """
-    return Description(motion.seconds, (), "a person moves", "a person moves", "A person moves.")
+    curves = track(motion)
+    events = tuple(_events(curves))
+    return Description(
+        round(motion.seconds, 2),
+        events,
+        telling.short(events),
+        telling.sentence(events),
+        telling.long(events, motion.seconds),
+    )
+
+
+def _events(curves: Track) -> list[Event]:
+    """All that is found, in order of time; what one event explains is not told by another."""
+    turned = turns(curves)
+    travelled = ways(curves, turned)
+    travelled += on_the_spot(curves, travelled, turned)
+    held = posture_events(curves)
+    moving = _during(curves, travelled)
+    leaps = jumps(curves, _during(curves, [each for each in travelled if each.kind == "run"]))
+    upright = np.ones(len(curves), bool)
+    for kind, start, stop in postures(curves):
+        if kind not in (STAND, CROUCH, SQUAT):
+            upright[start:stop] = False
+    still = [each for each in turned if not _leads_on(each, travelled)]
+    stepping = moving | _during(curves, [*leaps, *still])
+    bent = bows(curves, moving | ~upright)
+    arms = arm_events(curves, moving)
+    legs = leg_events(curves, stepping, upright)
+    lunging = [each for each in legs if each.kind == "lunge"]
+    held = [each for each in held if not any(overlap(each, lunge) > 0.4 for lunge in lunging)]
+    body = leans(curves, moving | _during(curves, bent))
+    higher = climbs(curves, ~upright | _during(curves, leaps))
+    found = [*turned, *travelled, *held, *leaps, *bent, *arms, *legs, *body, *higher]
+    found += head_events(curves, moving)
+    return sorted(found, key=lambda each: (each.start, each.end, each.kind, each.part, each.direction))
+
+
+def _leads_on(turn: Event, travelled: list[Event]) -> bool:
+    return any(overlap(turn, way) > 0.5 for way in travelled)
+
+
+def _during(curves: Track, events: list[Event]) -> NDArray[np.bool_]:
+    """(T,) whether one of the events goes on."""
+    held = np.zeros(len(curves), bool)
+    for each in events:
+        held[round(each.start * FPS) : round(each.end * FPS) + 1] = True
+    return held
