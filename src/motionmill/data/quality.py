@@ -24,8 +24,23 @@ _STILL_SPEED: Final = 0.05  # metres a second; slower than this a joint is still
 _FROZEN_STEP: Final = 5e-5  # metres a frame; captured bodies never move less, held poses do
 _DEEP: Final = 0.05  # metres under the floor that no sole of a shoe explains
 
-# Degrees by which a joint may be turned from the rest pose (a T-pose), beyond what any of our sound clips shows.
-_JOINT_LIMITS: Final[Mapping[str, float]] = {}
+# Degrees by which a joint may be turned from the rest pose (a T-pose), past what bodies and our sound clips show.
+# Shoulders have no limit: from a T-pose an arm reaches everything behind which the joint is not dislocated.
+_JOINT_LIMITS: Final[Mapping[str, float]] = {
+    "hip": 150.0,
+    "knee": 165.0,
+    "ankle": 80.0,
+    "foot": 75.0,
+    "spine1": 80.0,
+    "spine2": 60.0,
+    "spine3": 65.0,
+    "neck": 80.0,
+    "head": 95.0,
+    "collar": 85.0,
+    "shoulder": 180.0,
+    "elbow": 168.0,
+    "wrist": 125.0,
+}
 
 
 def measurements(motion: Motion) -> dict[str, float]:
@@ -119,7 +134,9 @@ def _transitions(joints: Tensor, world: Tensor) -> dict[str, float]:
         "root_flip_degrees": float(flips[0]),
         "joint_turn_degrees": max(greatest),
         "joint_flip_degrees": float(flips.max()),
-        **{f"turn_degrees.{name}": turn for name, turn in zip(SMPL_22_NAMES, greatest, strict=True)},
+        **{
+            f"turn_degrees.{name}": turn for name, turn in zip(SMPL_22_NAMES, greatest, strict=True)
+        },
     }
 
 
@@ -175,9 +192,13 @@ def _limits(
     rotations: Tensor, joints: Tensor, world: Tensor, skeleton: Skeleton
 ) -> dict[str, float]:
     bent = bends_of(joints, world, skeleton).amin(dim=-1)
-    trace = rotations.diagonal(dim1=-2, dim2=-1).sum(dim=-1)
-    angle = torch.rad2deg(torch.acos(((trace - 1) / 2).clamp(-1, 1)))
+    trace = rotations[:, 1:].diagonal(dim1=-2, dim2=-1).sum(dim=-1)
+    limits = [_JOINT_LIMITS[name.split("_")[-1]] for name in skeleton.names[1:]]
+    least = 1 + 2 * torch.cos(
+        torch.deg2rad(trace.new_tensor(limits))
+    )  # a trace falls as the angle grows
+    over = (trace < least - 1e-6).any(dim=-1)
     return {
         "hinge_degrees": math.degrees(max(0.0, -float(bent.quantile(0.05)))),
-        **{f"angle.{n}": float(angle[:, i].quantile(0.95)) for i, n in enumerate(SMPL_22_NAMES)},
+        "over_limit_percent": 100 * float(over.double().mean()),
     }
