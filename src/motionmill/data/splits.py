@@ -73,7 +73,7 @@ def assign_splits(
     Raises:
         ValueError: an unknown split in `previous`, or two rows of one id.
     """
-    ordered = sorted(rows)
+    ordered = sorted(rows, key=lambda row: row.id)
     old = _checked(ordered, previous or {})
     of_key = _splits_of_keys(ordered, old)
     quarantined: dict[str, str] = {}

@@ -145,12 +145,16 @@ def slide_weights(heights: Tensor) -> Tensor:
 def floating(motion: Motion) -> float:
     """Share of frames, %, in which nothing touches the floor and the root is not in free flight."""
     motion = motion.resample(MEASURE_FPS)
-    joints = motion.joints()
-    feet = foot_indices(motion.skeleton)
-    others = [index for index in range(motion.skeleton.num_joints) if index not in feet]
-    touching = (_foot_heights(joints, motion.skeleton) < TOUCH_HEIGHT_FOOT).any(dim=-1)
+    return floating_of(motion.joints(), motion.skeleton)
+
+
+def floating_of(joints: Tensor, skeleton: Skeleton) -> float:
+    """Floating from positions (T, J, 3), metres at 30 fps."""
+    feet = foot_indices(skeleton)
+    others = [index for index in range(skeleton.num_joints) if index not in feet]
+    touching = (_foot_heights(joints, skeleton) < TOUCH_HEIGHT_FOOT).any(dim=-1)
     touching |= (joints[:, others, 1] < TOUCH_HEIGHT_BODY).any(dim=-1)
-    acceleration = vertical_acceleration(motion.root[:, 1], MEASURE_FPS)
+    acceleration = vertical_acceleration(joints[:, 0, 1], MEASURE_FPS)
     flying = (acceleration > FREE_FLIGHT[0]) & (acceleration < FREE_FLIGHT[1])
     return 100 * float((~touching & ~flying).double().mean())
 
@@ -166,7 +170,12 @@ def vertical_acceleration(heights: Tensor, fps: float) -> Tensor:
 
 def penetration(motion: Motion) -> float:
     """Mean depth, mm, of the lowest foot joint below its standing height, over the frames where it is lower."""
-    depth = -foot_heights(motion.resample(MEASURE_FPS)).amin(dim=-1)
+    return penetration_of(foot_heights(motion.resample(MEASURE_FPS)))
+
+
+def penetration_of(heights: Tensor) -> float:
+    """Penetration from heights of the foot joints over their standing heights, (T, 4) metres."""
+    depth = -heights.amin(dim=-1)
     below = depth > 0
     return 1000 * float(depth[below].mean()) if bool(below.any()) else 0.0
 
