@@ -26,12 +26,12 @@ class ShotConfig(Config):
     """Cuts, fades, and the clips that shots are cut into."""
 
     cut_threshold: float = Field(
-        27.0, gt=0, description="change of hue, saturation, brightness and edges that is a cut"
+        15.0, gt=0, description="change of hue, saturation, brightness and edges that is a cut"
     )
     adaptive_ratio: float = Field(
         3.0, gt=1, description="and this many times that of the frames around it"
     )
-    fade_level: float = Field(12.0, ge=0, lt=255, description="mean brightness of a black picture")
+    fade_level: float = Field(6.0, ge=0, lt=255, description="mean brightness of a black picture")
     max_seconds: float = Field(10.0, gt=0.5, le=60, description="longest clip")
     context_seconds: float = Field(
         0.5, ge=0, le=5, description="frames around a clip for tracking, within its shot"
