@@ -72,7 +72,8 @@ class BoxConfig(Config):
     min_sharpness: float = Field(
         4.0, ge=0, description="standard deviation of the Laplacian inside the box, grey levels"
     )
-    min_seconds: float = Field(20 / 30, ge=0, description="visible")
+    min_seconds: float = Field(20 / 30, ge=0, description="from first to last sight")
+    min_visible: float = Field(0.8, ge=0, le=1, description="share of that time in sight")
 
 
 class PoseConfig(Config):
@@ -80,9 +81,8 @@ class PoseConfig(Config):
 
     fps: float = Field(30.0, gt=0, le=120, description="of the motion")
     focal: float = Field(
-        1.2, gt=0.2, le=10, description="focal length over the longer side of the picture"
+        1.0, gt=0.2, le=10, description="focal length over the longer side of the picture"
     )
-    body_height: float = Field(1.70, gt=0.3, le=2.5, description="of the person, metres")
     min_visibility: float = Field(
         0.5, ge=0, le=1, description="of hips, knees, ankles, shoulders, elbows, wrists, mean"
     )
