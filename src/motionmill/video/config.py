@@ -26,12 +26,12 @@ class ShotConfig(Config):
     """Cuts, fades, and the clips that shots are cut into."""
 
     cut_threshold: float = Field(
-        27.0, gt=0, description="change of hue, saturation, brightness and edges that is a cut"
+        15.0, gt=0, description="change of hue, saturation, brightness and edges that is a cut"
     )
     adaptive_ratio: float = Field(
         3.0, gt=1, description="and this many times that of the frames around it"
     )
-    fade_level: float = Field(12.0, ge=0, lt=255, description="mean brightness of a black picture")
+    fade_level: float = Field(6.0, ge=0, lt=255, description="mean brightness of a black picture")
     max_seconds: float = Field(10.0, gt=0.5, le=60, description="longest clip")
     context_seconds: float = Field(
         0.5, ge=0, le=5, description="frames around a clip for tracking, within its shot"
@@ -78,7 +78,8 @@ class BoxConfig(Config):
     min_sharpness: float = Field(
         4.0, ge=0, description="standard deviation of the Laplacian inside the box, grey levels"
     )
-    min_seconds: float = Field(20 / 30, ge=0, description="visible")
+    min_seconds: float = Field(20 / 30, ge=0, description="from first to last sight")
+    min_visible: float = Field(0.8, ge=0, le=1, description="share of that time in sight")
 
 
 class PoseConfig(Config):
@@ -86,9 +87,8 @@ class PoseConfig(Config):
 
     fps: float = Field(30.0, gt=0, le=120, description="of the motion")
     focal: float = Field(
-        1.2, gt=0.2, le=10, description="focal length over the longer side of the picture"
+        1.0, gt=0.2, le=10, description="focal length over the longer side of the picture"
     )
-    body_height: float = Field(1.70, gt=0.3, le=2.5, description="of the person, metres")
     min_visibility: float = Field(
         0.5, ge=0, le=1, description="of hips, knees, ankles, shoulders, elbows, wrists, mean"
     )
