@@ -124,7 +124,7 @@ def refilter() -> Callable[..., None]:
         inspect.Parameter("dataset", inspect.Parameter.POSITIONAL_ONLY, annotation=Dataset)
     ]
     for option, (part, name) in threshold_names().items():
-        field = DataConfig.model_fields[part].annotation.model_fields[name]  # type: ignore[union-attr]
+        field = DataConfig.model_fields[part].annotation.model_fields[name]
         told = tyro.conf.arg(help=f"{field.description or name} (of {part})")
         parameters.append(
             inspect.Parameter(

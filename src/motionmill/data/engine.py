@@ -23,7 +23,7 @@ from motionmill.data.card import write_card
 from motionmill.data.config import DataConfig
 from motionmill.data.decisions import decide_all, decided_from, decisions_made_from
 from motionmill.data.executor import DamagedFileError, Executor, Failed, Needs, Step, Tally
-from motionmill.data.extracted import extracted_from, start_extracting
+from motionmill.data.extracted import MakeReady, extracted_from, start_extracting
 from motionmill.data.folder import Folder, Journal, locked, open_folder
 from motionmill.data.measure import measured_from, start_measuring
 from motionmill.data.pack import gather, start_packing
@@ -72,6 +72,7 @@ class _Run:
     executor: Executor
     progress: Progress
     gpus: float
+    ready: MakeReady | None = None
     journal: Journal = field(init=False)
 
     def __post_init__(self) -> None:
@@ -85,6 +86,7 @@ def build(
     *,
     executor: Executor | None = None,
     gpus: float = 0.0,
+    ready: MakeReady | None = None,
     progress: Progress = lambda step, done, total: None,
 ) -> Summary:
     """Build the data set `output`, or go on with it, or add what the inputs have gained.
@@ -93,6 +95,7 @@ def build(
         inputs: see `sources.find_inputs`; none to go on with what the data set knows.
         executor: who does the work; this process by default.
         gpus: taken by each worker that finds people in videos.
+        ready: loads what finds people in videos, once a worker; MediaPipe by default.
         progress: told of every unit.
 
     Raises:
@@ -106,7 +109,7 @@ def build(
     folder.make()
     with locked(folder):
         _claim(folder, config)
-        run = _Run(folder, config, executor or ProcessPool(1), progress, gpus)
+        run = _Run(folder, config, executor or ProcessPool(1), progress, gpus, ready)
         return _until_whole(run, found)
 
 
@@ -196,7 +199,7 @@ def _extract_and_measure(run: _Run, units: Sequence[str]) -> None:
         if unit.kind == "videos"
         and made_from(folder.file("extracted", unit.name)) != extracted_from(unit, config)
     ]
-    start = functools.partial(start_extracting, folder.root, config)
+    start = functools.partial(start_extracting, folder.root, config, run.ready)
     _do(run, Step("extract", start, Needs(gpus=run.gpus, model=True)), missing, "extracted")
     missing = [
         unit.name
@@ -213,6 +216,7 @@ def _finish(run: _Run, units: Sequence[str], *, asks: bool = True) -> Summary:
     config = effective(folder, run.config)
     if decisions_made_from(folder) != decided_from(folder, config, units):
         run.progress("decide", 0, 1)
+        run.journal.add({"step": "decide", "begun": time.time(), "units": 1})
         begun = time.perf_counter()
         kept = decide_all(folder, config, units)
         seconds = time.perf_counter() - begun
@@ -225,6 +229,7 @@ def _finish(run: _Run, units: Sequence[str], *, asks: bool = True) -> Summary:
         _do(run, Step("caption", start, needs), units, "captions")
     start = functools.partial(start_packing, folder.root, config)
     tallies = _do(run, Step("pack", start), units, "shards")
+    run.journal.add({"step": "card", "begun": time.time(), "units": 1})
     gather(folder, units)
     write_card(folder, run.config)
     kept, rejected, waiting = (

@@ -6,7 +6,7 @@ import functools
 import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -21,11 +21,16 @@ from motionmill.data.units import Unit, digest_of, read_unit
 from motionmill.motion.motion import Motion
 from motionmill.video.candidate import Candidate as Person
 from motionmill.video.candidate import RejectedCandidate
+from motionmill.video.config import VideoConfig
+
+if TYPE_CHECKING:
+    from motionmill.video.extract import Extraction
 
 _VERSION = 1
 
-Extract = Callable[[Path], Any]
-"""A video's path -> `video.extract.Extraction`."""
+Extract = Callable[[Path], "Extraction"]
+MakeReady = Callable[[VideoConfig], Extract]
+"""Loads what finds people, once a worker; can be pickled. Another one brings another `PoseEstimator`."""
 
 
 def extracted_from(unit: Unit, config: DataConfig) -> str:
@@ -33,12 +38,19 @@ def extracted_from(unit: Unit, config: DataConfig) -> str:
     return digest_of(_VERSION, unit.digest, config.video.model_dump(mode="json"))
 
 
-def start_extracting(root: Path, config: DataConfig) -> Callable[[str], Tally]:
+def start_extracting(
+    root: Path, config: DataConfig, ready: MakeReady | None = None
+) -> Callable[[str], Tally]:
     """A worker of this step, with its models loaded: a function of a unit's name."""
+    take = (ready or mediapipe)(config.video)
+    return functools.partial(extract_unit, Folder(root), config, take)
+
+
+def mediapipe(config: VideoConfig) -> Extract:
+    """People by MediaPipe's landmarks. Raises MissingExtraError."""
     from motionmill.video.extract import extract
 
-    take = functools.partial(extract, config=config.video)
-    return functools.partial(extract_unit, Folder(root), config, take)
+    return functools.partial(extract, config=config)
 
 
 def extract_unit(folder: Folder, config: DataConfig, take: Extract, name: str) -> Tally:

@@ -132,10 +132,17 @@ def locked(folder: Folder) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
         _take(file.fileno(), folder)
-        for part in (*PARTS, "."):
-            for partial in (folder.root / part).glob(f"{_PARTIAL}*"):
-                partial.unlink(missing_ok=True)
-        yield  # closing the file, or dying, gives the lock back
+        _clear(folder)
+        try:
+            yield  # closing the file, or dying, gives the lock back
+        finally:
+            _clear(folder)  # after workers that were killed
+
+
+def _clear(folder: Folder) -> None:
+    for part in (*PARTS, "."):
+        for partial in (folder.root / part).glob(f"{_PARTIAL}*"):
+            partial.unlink(missing_ok=True)
 
 
 def _take(descriptor: int, folder: Folder) -> None:

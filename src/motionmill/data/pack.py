@@ -83,7 +83,8 @@ def gather(folder: Folder, units: Sequence[str]) -> Moments:
         except (KeyError, ValueError) as error:
             raise DamagedFileError(str(path), f"its notes are not there ({error})") from None
     values = {"mean": moments.mean.float(), "std": moments.std.float()}
-    write_bytes(folder.statistics, save(values, {"frames": str(moments.count), "split": "train"}))
+    # One note only: safetensors writes several in an order that changes from process to process.
+    write_bytes(folder.statistics, save(values, {"train_frames": str(moments.count)}))
     _write_lists(folder, units)
     return moments
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing import connection, get_all_start_methods, get_context, parent_process
 from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 from typing import Final
 
@@ -89,12 +90,17 @@ def _here(step: Step, units: Iterable[str]) -> Iterator[Outcome]:
         yield attempt(do, unit)
 
 
+def _context() -> SpawnContext | ForkServerContext:
+    """A fork server has no threads to inherit locks from, and its children start at once."""
+    if "forkserver" not in get_all_start_methods():
+        return get_context("spawn")
+    context = get_context("forkserver")
+    context.set_forkserver_preload(["motionmill.data.measure"])
+    return context
+
+
 def _start(step: Step) -> _Worker:
-    # A fork server has no threads to inherit locks from, and its children start at once.
-    method = "forkserver" if "forkserver" in get_all_start_methods() else "spawn"
-    context = get_context(method)
-    if method == "forkserver":
-        context.set_forkserver_preload(["motionmill.data.measure"])
+    context = _context()
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # more threads only get in each other's way
     ours, theirs = context.Pipe()
     process = context.Process(target=_work, args=(theirs, step), daemon=True)
@@ -114,11 +120,10 @@ def _hand_out(worker: _Worker, waiting: deque[str]) -> None:
 
 
 def _ready(busy: list[_Worker]) -> list[_Worker]:
-    handles: dict[object, _Worker] = {}
-    for worker in busy:
-        handles[worker.connection] = handles[worker.process.sentinel] = worker
-    ready = {id(handles[handle]): handles[handle] for handle in connection.wait(list(handles))}
-    return list(ready.values())
+    """Workers that have something to say, or are dead."""
+    handles = [handle for worker in busy for handle in (worker.connection, worker.process.sentinel)]
+    ready = set(connection.wait(handles))
+    return [worker for worker in busy if {worker.connection, worker.process.sentinel} & ready]
 
 
 def _after_death(worker: _Worker, waiting: deque[str], deaths: Counter[str]) -> Iterator[Outcome]:

@@ -58,12 +58,12 @@ class ShardWriter:
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
-    ) -> bool:
+    ) -> None:
         if error is not None:
-            return self._stack.__exit__(kind, error, trace)
-        with self._stack:
-            self._flush()
-        return False
+            self._stack.__exit__(kind, error, trace)
+        else:
+            with self._stack:
+                self._flush()
 
     def _flush(self) -> None:
         import pyarrow as pa

@@ -226,6 +226,7 @@ def _packed(clip: packed.PackedClip, source: str) -> Recording:
 
 
 def _of_layout(one: Input, key: str, config: ReadConfig) -> Recording:
+    read: Callable[[Path], Motion]
     if one.kind == "motionmillion":
         folder, read = motionmillion.VECTORS, motionmillion.load_features
     else:

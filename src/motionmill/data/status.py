@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
@@ -51,10 +51,10 @@ class Status:
     pending: int = 0
     rejected: Counter[tuple[str, str]] = field(default_factory=Counter)
     decided: bool = False
-    seconds: Counter[str] = field(default_factory=Counter)
+    seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     units_timed: Counter[str] = field(default_factory=Counter)
-    stages: Counter[str] = field(default_factory=Counter)
-    costs: Counter[str] = field(default_factory=Counter)
+    stages: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    costs: dict[str, float] = field(default_factory=lambda: defaultdict(float))
 
 
 def status(folder: Folder) -> Status:
@@ -125,7 +125,8 @@ def _read_journal(result: Status, folder: Folder) -> None:
             continue  # nothing was left to do
         result.seconds[step] += sum(times.values())
         result.units_timed[step] += 1
-        result.stages.update(times)
+        for name, value in times.items():
+            result.stages[name] += value
         for name, value in tally.items():
             if name.startswith(("caption.", "rewrite.")):
                 result.costs[name] += value
@@ -156,7 +157,8 @@ def lines(found: Status) -> Iterator[str]:
     if found.stages:
         yield ""
         yield "worker seconds by stage: " + ", ".join(
-            f"{stage} {seconds:.1f}" for stage, seconds in found.stages.most_common()
+            f"{stage} {seconds:.1f}"
+            for stage, seconds in sorted(found.stages.items(), key=lambda item: -item[1])
         )
     if found.costs:
         yield "endpoints: " + ", ".join(
