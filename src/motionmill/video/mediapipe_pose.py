@@ -17,6 +17,7 @@ from motionmill.motion.rotations import slerp
 from motionmill.motion.skeleton import SMPL_22_NAMES, adult_skeleton
 from motionmill.video.boxes import inside_clip
 from motionmill.video.camera import CameraPath
+from motionmill.video.candidate import Failure
 from motionmill.video.config import PoseConfig
 from motionmill.video.frames import Frames
 from motionmill.video.landmark_filter import Array, on_grid, without_outliers
@@ -30,6 +31,8 @@ from motionmill.video.standing import gravity, level_feet, with_straight_legs
 GRAVITY_UNKNOWN = "gravity_unknown"
 _FEWEST = 4  # pictures, and frames of a motion
 _ROUNDS = 2  # of lifting and placing: where the body is says how it is seen
+_SHARP_PIXELS = 220.0  # height of a body in the picture below which landmarks tremble more
+_MOST_COARSE = 2.0  # times the smoothing
 _DEPTH_SMOOTHING = 2.0  # of the landmarks' own depth, times that across the picture
 _FEET = (("left_ankle", "left_heel", "left_foot_index"), ("right_ankle", "right_heel", "right_foot_index"))
 
@@ -50,12 +53,12 @@ class MediaPipePose:
         found, places = self._landmarks(frames, track)
         inside = inside_clip(frames, replace(track, places=places))
         if len(found) < _FEWEST or inside.sum() < _FEWEST:
-            return Estimate(None, {"pose_frames": float(inside.sum())})
+            return _too_few(inside.sum())
         times = frames.times[places]
         start, end = times[inside][[0, -1]]
         grid = start + np.arange(int((end - start) * self._config.fps + 1e-6) + 1) / self._config.fps
         if len(grid) < _FEWEST:
-            return Estimate(None, {"pose_frames": float(inside.sum())})
+            return _too_few(len(grid))
         visibility = np.stack([one.visibility for one in found])
         measurements = {
             "pose_frames": float(inside.sum()),
@@ -90,7 +93,9 @@ class MediaPipePose:
         self, found: list[Landmarks], visibility: Array, times: Array, grid: Array
     ) -> tuple[Array, Array, Array]:
         """Landmarks (T, 33, 3) in our axes, (T, 33, 2) in pixels, and their visibility (T, 33), on the grid."""
-        sigma = self._config.smoothing_seconds
+        low, high = (np.quantile([one.points[:, 1] for one in found], share, axis=1) for share in (0, 1))
+        coarse = _SHARP_PIXELS / max(float(np.median(high - low)), 1.0)
+        sigma = self._config.smoothing_seconds * min(max(coarse, 1.0), _MOST_COARSE)
         world = without_outliers(np.stack([one.world for one in found])) * CAMERA_AXES
         points = without_outliers(np.stack([one.points for one in found]))
         across = on_grid(world[..., :2], visibility, times, grid, sigma)
@@ -154,6 +159,11 @@ class MediaPipePose:
 def _about_root(rotations: Tensor) -> Tensor:
     """(T, 22, 3) joints of the adult skeleton, the pelvis at the origin."""
     return adult_skeleton().forward_kinematics(rotations, rotations.new_zeros(len(rotations), 3))[0]
+
+
+def _too_few(frames: int) -> Estimate:
+    failure = Failure("pose", "pose_frames", float(frames), float(_FEWEST))
+    return Estimate(None, {"pose_frames": float(frames)}, failure=failure)
 
 
 def _in_perspective(world: Array, rays: Array, fit: Fit) -> Array:
