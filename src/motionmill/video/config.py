@@ -68,7 +68,7 @@ class BoxConfig(Config):
     """Which tracks are worth a pose. Medians over a track's frames unless said."""
 
     min_confidence: float = Field(0.6, ge=0, le=1)
-    min_height_pixels: float = Field(96.0, ge=0, description="of the box in the video")
+    min_height_pixels: float = Field(80.0, ge=0, description="of the box in the video")
     max_truncation: float = Field(
         0.12, ge=0, le=1, description="share of the body beyond the frame's edge, mean over frames"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -106,12 +106,15 @@ def extract(
     )
 
 
-def pose_failure(measurements: dict[str, float], config: PoseConfig) -> Failure | None:
-    """The first threshold that a pose misses: visibility of the body, distance of its joints from the picture's."""
-    visibility, residual = measurements["visibility"], measurements["residual"]
-    if visibility < config.min_visibility:
+def pose_failure(measurements: Mapping[str, float], config: PoseConfig) -> Failure | None:
+    """The first threshold that a pose misses: visibility of the body, distance of its joints from the picture's.
+
+    What an estimator did not measure is not judged.
+    """
+    visibility, residual = measurements.get("visibility"), measurements.get("residual")
+    if visibility is not None and visibility < config.min_visibility:
         return Failure("pose", "visibility", visibility, config.min_visibility)
-    if residual > config.max_residual:
+    if residual is not None and residual > config.max_residual:
         return Failure("pose", "residual", residual, config.max_residual)
     return None
 
@@ -191,14 +194,10 @@ def _posed(
     config: VideoConfig,
 ) -> Candidate:
     place = replace(place, measurements={**place.measurements, **camera, **estimate.measurements})
-    if estimate.motion is None:
-        frames = float(place.measurements.get("pose_frames", 0.0))
-        failure: Failure | None = Failure("pose", "pose_frames", frames, config.shots.min_frames)
-    else:
-        known = {"visibility", "residual"} <= place.measurements.keys()
-        failure = pose_failure(dict(place.measurements), config.pose) if known else None
+    failure = estimate.failure or pose_failure(place.measurements, config.pose)
     if failure is not None:
         return _rejected(place, failure, seen | {"motion": estimate.motion})
+    assert estimate.motion is not None, "an estimate has a motion or a failure"
     return PersonClip(**_fields(place), motion=estimate.motion, **seen)
 
 

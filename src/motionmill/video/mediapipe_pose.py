@@ -17,17 +17,22 @@ from motionmill.motion.rotations import slerp
 from motionmill.motion.skeleton import SMPL_22_NAMES, adult_skeleton
 from motionmill.video.boxes import inside_clip
 from motionmill.video.camera import CameraPath
+from motionmill.video.candidate import Failure
 from motionmill.video.config import PoseConfig
 from motionmill.video.frames import Frames
 from motionmill.video.landmark_filter import Array, on_grid, without_outliers
 from motionmill.video.landmarks import BODY, LANDMARKS, BlazePose, Landmarks, Region, blaze_pose
 from motionmill.video.lift import lift
-from motionmill.video.path import CAMERA_AXES, fit_path, gravity, hold_feet, on_floor
+from motionmill.video.path import CAMERA_AXES, Fit, fit_path, hold_feet, on_floor, resting
 from motionmill.video.people import Track
 from motionmill.video.pose import Estimate
+from motionmill.video.standing import gravity, level_feet, with_straight_legs
 
 GRAVITY_UNKNOWN = "gravity_unknown"
 _FEWEST = 4  # pictures, and frames of a motion
+_ROUNDS = 2  # of lifting and placing: where the body is says how it is seen
+_SHARP_PIXELS = 220.0  # height of a body in the picture below which landmarks tremble more
+_MOST_COARSE = 2.0  # times the smoothing
 _DEPTH_SMOOTHING = 2.0  # of the landmarks' own depth, times that across the picture
 _FEET = (("left_ankle", "left_heel", "left_foot_index"), ("right_ankle", "right_heel", "right_foot_index"))
 
@@ -48,12 +53,12 @@ class MediaPipePose:
         found, places = self._landmarks(frames, track)
         inside = inside_clip(frames, replace(track, places=places))
         if len(found) < _FEWEST or inside.sum() < _FEWEST:
-            return Estimate(None, {"pose_frames": float(inside.sum())})
+            return _too_few(inside.sum())
         times = frames.times[places]
         start, end = times[inside][[0, -1]]
         grid = start + np.arange(int((end - start) * self._config.fps + 1e-6) + 1) / self._config.fps
         if len(grid) < _FEWEST:
-            return Estimate(None, {"pose_frames": float(inside.sum())})
+            return _too_few(len(grid))
         visibility = np.stack([one.visibility for one in found])
         measurements = {
             "pose_frames": float(inside.sum()),
@@ -88,7 +93,9 @@ class MediaPipePose:
         self, found: list[Landmarks], visibility: Array, times: Array, grid: Array
     ) -> tuple[Array, Array, Array]:
         """Landmarks (T, 33, 3) in our axes, (T, 33, 2) in pixels, and their visibility (T, 33), on the grid."""
-        sigma = self._config.smoothing_seconds
+        low, high = (np.quantile([one.points[:, 1] for one in found], share, axis=1) for share in (0, 1))
+        coarse = _SHARP_PIXELS / max(float(np.median(high - low)), 1.0)
+        sigma = self._config.smoothing_seconds * min(max(coarse, 1.0), _MOST_COARSE)
         world = without_outliers(np.stack([one.world for one in found])) * CAMERA_AXES
         points = without_outliers(np.stack([one.points for one in found]))
         across = on_grid(world[..., :2], visibility, times, grid, sigma)
@@ -105,27 +112,21 @@ class MediaPipePose:
     ) -> tuple[Motion, dict[str, float], tuple[str, ...]]:
         """Landmarks on the grid -> motion, more measurements, flags."""
         fps = self._config.fps
-        rotations = lift(torch.from_numpy(world), torch.from_numpy(seen), fps)
-        origin = torch.zeros(len(world), 3, dtype=torch.float64)
-        joints = adult_skeleton().forward_kinematics(rotations, origin)[0]
-        pairs = [(SMPL_22_NAMES.index(LANDMARKS[k]), k) for k in BODY]
-        ours, theirs = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-        fit = fit_path(
-            joints[:, ours].numpy() * CAMERA_AXES,
-            rays[:, theirs],
-            seen[:, theirs],
-            depth_sigma=self._config.depth_smoothing_seconds * fps,
-        )
+        rotations, joints, fit = self._fitted(world, seen, rays)
+        for _ in range(_ROUNDS):
+            rotations, joints, fit = self._fitted(_in_perspective(world, rays, fit), seen, rays)
         axes = torch.diag(torch.from_numpy(CAMERA_AXES))
         back = axes @ turns.mT @ axes  # from each picture's axes to the first one's, in ours
-        path = (back @ (torch.from_numpy(fit.path * CAMERA_AXES)[..., None]))[..., 0]
-        joints = joints @ back.mT
-        upright, known = gravity(joints)
-        path, joints = path @ upright.T, joints @ upright.T
-        rotations = rotations.clone()
-        rotations[:, 0] = upright @ back @ rotations[:, 0]
-        speed = _foot_speed(rays, turns.numpy(), fit.path[:, 2], fps)
-        path = hold_feet(on_floor(path, joints, fps), joints, speed, fps)
+        upright, known = gravity(joints @ back.mT)
+        turn = upright @ back
+        path = (turn @ torch.from_numpy(fit.path * CAMERA_AXES)[..., None])[..., 0]
+        rotations = torch.cat(((turn @ rotations[:, 0])[:, None], rotations[:, 1:]), dim=1)
+        joints = _about_root(rotations)
+        path = on_floor(path, joints, fps)
+        rest = resting(path, joints, _foot_speed(rays, turns.numpy(), fit.path[:, 2], fps))
+        rotations = level_feet(rotations, torch.from_numpy(rest))
+        joints = _about_root(rotations)
+        path = hold_feet(on_floor(path, joints, fps), joints, rest)
         motion = Motion(rotations, path, fps)
         if self._config.clean:
             motion = clean(motion)
@@ -140,6 +141,41 @@ class MediaPipePose:
         shift = start * start.new_tensor([1.0, 0.0, 1.0])
         motion = replace(motion, root=motion.root - shift)
         return motion, measurements, () if known else (GRAVITY_UNKNOWN,)
+
+    def _fitted(self, world: Array, seen: Array, rays: Array) -> tuple[Tensor, Tensor, Fit]:
+        """Landmarks in space and in the picture -> rotations, joints about the pelvis (T, 22, 3), and the path."""
+        fps = self._config.fps
+        rotations = lift(torch.from_numpy(with_straight_legs(world)), torch.from_numpy(seen), fps)
+        joints = _about_root(rotations)
+        pairs = [(SMPL_22_NAMES.index(LANDMARKS[k]), k) for k in BODY]
+        ours, theirs = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+        sigma = self._config.depth_smoothing_seconds * fps
+        fit = fit_path(
+            joints[:, ours].numpy() * CAMERA_AXES, rays[:, theirs], seen[:, theirs], depth_sigma=sigma
+        )
+        return rotations, joints, fit
+
+
+def _about_root(rotations: Tensor) -> Tensor:
+    """(T, 22, 3) joints of the adult skeleton, the pelvis at the origin."""
+    return adult_skeleton().forward_kinematics(rotations, rotations.new_zeros(len(rotations), 3))[0]
+
+
+def _too_few(frames: int) -> Estimate:
+    failure = Failure("pose", "pose_frames", float(frames), float(_FEWEST))
+    return Estimate(None, {"pose_frames": float(frames)}, failure=failure)
+
+
+def _in_perspective(world: Array, rays: Array, fit: Fit) -> Array:
+    """Landmarks (T, 33, 3) where the picture's rays are at their depth.
+
+    The model takes the body as if it were seen from far away: a foot that is seen from above comes out pointing down,
+    a hand that comes nearer too long. How deep a landmark lies is kept; where it is across follows from its ray.
+    """
+    depth = fit.path[:, None, 2] - world[..., 2]
+    across = rays * depth[..., None] * CAMERA_AXES[:2]
+    hips = across[:, [LANDMARKS.index("left_hip"), LANDMARKS.index("right_hip")]].mean(axis=1)
+    return np.concatenate((across - hips[:, None], world[..., 2:]), axis=-1)
 
 
 def _at(turns: Array, times: Array, grid: Array) -> Tensor:

@@ -16,19 +16,16 @@ from scipy.linalg import solveh_banded
 from torch import Tensor
 
 from motionmill.motion import physics
-from motionmill.motion.rotations import rotation_between
 from motionmill.motion.skeleton import adult_skeleton
 from motionmill.video.landmark_filter import Array, smooth_curve
 
 CAMERA_AXES: Final = np.array([1.0, -1.0, -1.0])  # of ours: x right, y down, z away
 _HEIGHT: Final = 1.7  # of our skeleton, metres
-_MOST_LEAN: Final = 0.45  # largest correction of gravity, radians
-_STRAIGHT: Final = 0.9  # cosine between thigh and shin, and between trunk and legs, of somebody who stands
-_FEWEST_STANDING: Final = 0.1  # share of frames
 _FLOOR_SECONDS: Final = 0.75  # within which each way a foot touches the floor
 _FLOOR_SHARE: Final = 0.1  # of these frames are lower than what is taken as the floor
 _REST_SPEED: Final = (0.25, 0.7)  # m/s across the picture: at rest below, moving above
 _REST_HEIGHT: Final = (0.03, 0.09)  # metres over the floor
+_REST_SMOOTHING: Final = 1.5  # of how much a foot rests, frames
 _HOLD: Final = 40.0  # weight of a resting foot
 _STIFF: Final = 60.0  # of the path's second differences
 _OBSERVED: Final = (1.0, 0.03)  # of what the picture says, across and in depth
@@ -89,36 +86,6 @@ def _depth(joints: Array, rays: Array, weights: Array) -> Array:
     return np.where(good, depths, np.median(depths[good]))
 
 
-def gravity(joints: Tensor) -> tuple[Tensor, bool]:
-    """The rotation (3, 3) after which people who stand are upright, and whether enough of them stand to tell.
-
-    Args:
-        joints: (T, 22, 3) Y roughly up.
-    """
-    names = adult_skeleton().index
-    hips = joints[:, [names("left_hip"), names("right_hip")]]
-    knees = joints[:, [names("left_knee"), names("right_knee")]]
-    ankles = joints[:, [names("left_ankle"), names("right_ankle")]]
-    thighs = torch.nn.functional.normalize(hips - knees, dim=-1)
-    shins = torch.nn.functional.normalize(knees - ankles, dim=-1)
-    straight = (thighs * shins).sum(-1)
-    lower = straight.argmax(dim=1)  # the straighter leg bears the body
-    frames = torch.arange(len(joints))
-    bearing = ankles[frames, lower]
-    trunk = torch.nn.functional.normalize(joints[:, names("neck")] - joints[:, 0], dim=-1)
-    leg = torch.nn.functional.normalize(joints[:, 0] - bearing, dim=-1)
-    standing = (straight.amax(dim=1) > _STRAIGHT) & ((trunk * leg).sum(-1) > _STRAIGHT)
-    if float(standing.double().mean()) < _FEWEST_STANDING:
-        return torch.eye(3, dtype=joints.dtype), False
-    axis = torch.nn.functional.normalize(joints[:, names("neck")] - ankles.mean(dim=1), dim=-1)
-    up = torch.nn.functional.normalize(axis[standing].median(dim=0).values, dim=-1)
-    angle = torch.arccos(up[1].clamp(-1, 1))
-    target = up.new_tensor([0.0, 1.0, 0.0])
-    if float(angle) > _MOST_LEAN:
-        return torch.eye(3, dtype=joints.dtype), False
-    return rotation_between(up[None], target[None])[0], True
-
-
 def on_floor(path: Tensor, joints: Tensor, fps: float) -> Tensor:
     """(T, 3) the path with heights over a floor that may seem to rise or sink slowly, as over the pictures' depth.
 
@@ -141,25 +108,35 @@ def on_floor(path: Tensor, joints: Tensor, fps: float) -> Tensor:
     return lifted
 
 
-def hold_feet(path: Tensor, joints: Tensor, across_speed: Array, fps: float) -> Tensor:
+def resting(path: Tensor, joints: Tensor, across_speed: Array) -> Array:
+    """(T, 2) how much the left and the right foot rest on the floor, 0..1: low, and slow in the picture.
+
+    Args:
+        path: (T, 3) on the floor.
+        joints: (T, 22, 3) about the root.
+        across_speed: (T, 2) speed of the feet across the picture of a camera at rest, m/s.
+    """
+    skeleton = adult_skeleton()
+    heights = (joints + path[:, None])[:, physics.foot_indices(skeleton), 1]
+    heights = (heights - physics.standing_heights(skeleton)).numpy()
+    lower = np.minimum(heights[:, :2], heights[:, 2:])
+    rest = _falling(across_speed, *_REST_SPEED) * _falling(lower, *_REST_HEIGHT)
+    return np.clip(smooth_curve(rest, _REST_SMOOTHING), 0, 1)
+
+
+def hold_feet(path: Tensor, joints: Tensor, rest: Array) -> Tensor:
     """(T, 3) the path moved along the floor so that feet that rest in the picture rest in the world.
 
     Args:
         path: (T, 3) on the floor.
         joints: (T, 22, 3) about the root.
-        across_speed: (T, 2) speed of the left and the right foot across the picture, camera at rest, m/s.
-        fps: frames per second.
+        rest: (T, 2) how much the left and the right foot rest.
     """
     if len(path) < 4:
         return path
-    skeleton = adult_skeleton()
-    feet = [skeleton.index(name) for name in physics.FOOT_JOINTS]
-    places = (joints[:, feet] + path[:, None]).numpy()
-    heights = places[..., 1] - physics.standing_heights(skeleton).numpy()
-    heights = np.minimum(heights[:, :2], heights[:, 2:])
-    rest = _falling(across_speed, *_REST_SPEED) * _falling(heights, *_REST_HEIGHT)
+    feet = physics.foot_indices(adult_skeleton())
     rest = np.minimum(rest[1:], rest[:-1])  # (T - 1, 2)
-    steps = np.diff(places, axis=0)
+    steps = np.diff((joints[:, feet] + path[:, None]).numpy(), axis=0)
     steps = (steps[:, :2] + steps[:, 2:]) / 2  # of each foot
     held = path.clone()
     for axis, observed in ((0, _OBSERVED[0]), (2, _OBSERVED[1])):
