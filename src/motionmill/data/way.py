@@ -107,7 +107,8 @@ def on_the_spot(track: Track, travelled: list[Event], turned: list[Event]) -> li
     for start, stop in spans((alternating | striding) & ~busy & upright, shortest=0.5, gap=0.3):
         counts = [len(spans(lifted[start:stop, side], shortest=0.1)) for side in (0, 1)]
         strides = len(swings(apart[start:stop], _STRIDE)) - 2
-        if min(counts) < (1 if strides >= 2 else 2) or abs(counts[0] - counts[1]) > 2:
+        wide = np.ptp(track.own[start:stop, list(ANKLES), 2], axis=0).min() > _STRIDE
+        if min(counts) < (1 if strides and wide else 2) or abs(counts[0] - counts[1]) > 2:
             continue
         flight = float((track.feet[start:stop].min(axis=1) > 0.02).mean())
         runs = flight > 0.3 or (flight > 0.04 and _bounce(track, start, stop) > _BOUNCE)
