@@ -23,13 +23,14 @@ from motionmill.motion.motion import Motion, concatenate
 from motionmill.motion.retarget import retarget
 
 _HAND = r"(?:hand|arm)s?"
+_TURN = r"\bturn(?:s|ing)? (?:slightly |around )?(?:to the )?"
 EXPECTED: dict[str, tuple[str, str]] = {
     # label: (what the sentence must say, what contradicts it)
     "walk": (r"\bwalks?\b|\bwalking\b", r"\bbackward|\bruns?\b|\brunning\b"),
     "run": (r"\bruns?\b|\brunning\b", r"\bbackward|\bwalks?\b|\bwalking\b"),
     "walk-back": (r"\bwalk(?:s|ing)\b[^,]*\bbackward", r"\bforward\b(?! by)"),
-    "walk-turn-left": (r"\bwalk.*\bturn(?:s|ing)?\b[^,]*\bleft", r"\bturn(?:s|ing)?\b[^,]*\bright"),
-    "walk-turn-right": (r"\bwalk.*\bturn(?:s|ing)?\b[^,]*\bright", r"\bturn(?:s|ing)?\b[^,]*\bleft"),
+    "walk-turn-left": (rf"\bwalk.*{_TURN}left", rf"{_TURN}right|\bbackward"),
+    "walk-turn-right": (rf"\bwalk.*{_TURN}right", rf"{_TURN}left|\bbackward"),
     "raise-up-left-hand": (
         rf"\b(?:raises|raising)\b[^,]*\bleft {_HAND}", rf"\b(?:rais|wav|hold)\w* (?:the right|both) {_HAND}",
     ),

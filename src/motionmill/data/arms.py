@@ -14,6 +14,7 @@ from motionmill.data.track import (
     FPS,
     HEAD,
     HIPS,
+    PELVIS,
     SHOULDERS,
     SPINE3,
     WRISTS,
@@ -86,7 +87,7 @@ def arm_events(track: Track, moving: NDArray[np.bool_]) -> list[Event]:
         ]
         found += struck + waved
         found += [each for each in raised if not _within(each, together + struck)]
-        placed = _held_places(track, arm, arms) + _reaches(arm, moving)
+        placed = _held_places(track, arm, moving) + _reaches(arm, moving)
         found += [each for each in placed if not _within(each, struck + waved + raised + together)]
     found += [
         each for arm in arms for each in _strikes(track, arm, moving) if not _within(each, found)
@@ -174,12 +175,7 @@ def _waves(arm: Arm, moving: NDArray[np.bool_]) -> list[Event]:
     lifted = (arm.hand[:, 1] > _WAVES_FROM) & arm.usable
     found = []
     for start, stop in spans(lifted, shortest=0.5, gap=0.1):
-        best: tuple[int, int, int] = (0, start, stop)
-        for axis in (0, 2):
-            if axis == 2 and moving[start:stop].mean() > 0.3:
-                continue
-            best = max(best, _quick_swings(arm.tip[start:stop, axis], arm.tip[start:stop, 1], start))
-        count, first, last = best
+        count, first, last = _quick_swings(arm.tip[start:stop, 0], arm.tip[start:stop, 1], start)
         middle = float(np.median(arm.hand[first : last + 1, 1])) if count else -1.0
         wide = np.ptp(arm.tip[first : last + 1], axis=0).max() > 2 * _WIDE_SWING
         if count < (_SWINGS - 1 if wide and last - first > 1.2 * FPS else _SWINGS) or middle < (-0.05 if moving[start:stop].mean() > 0.3 else -0.27):
@@ -280,7 +276,7 @@ def _held_together(track: Track, arms: list[Arm]) -> list[Event]:
     ]
 
 
-def _held_places(track: Track, arm: Arm, arms: list[Arm]) -> list[Event]:
+def _held_places(track: Track, arm: Arm, moving: NDArray[np.bool_]) -> list[Event]:
     """A hand kept on the hip, at the head, on the chest, or both arms crossed."""
     side = SIDES.index(arm.side)
     own = track.own
@@ -292,7 +288,7 @@ def _held_places(track: Track, arm: Arm, arms: list[Arm]) -> list[Event]:
     to_elbow = np.linalg.norm(wrist - own[:, ELBOWS[1 - side]], axis=1)
     to_chest = np.linalg.norm(wrist - own[:, SPINE3], axis=1)
     places = (
-        ("hip", (to_hip < 0.24) & (arm.bend < 128) & (elbow_out > 0.06)),
+        ("hip", (track.joints[:, PELVIS, 1] > 0.75) & (to_hip < 0.24) & (arm.bend < 128) & (elbow_out > 0.06)),
         ("head", (to_head < 0.2) & (arm.hand[:, 1] > -0.12)),
         ("fold", (to_elbow < 0.17) & (arm.bend < 115)),
         ("chest", (to_chest < 0.2) & (arm.bend < 95) & (to_elbow >= 0.17)),
@@ -300,6 +296,8 @@ def _held_places(track: Track, arm: Arm, arms: list[Arm]) -> list[Event]:
     found = []
     for name, held in places:
         for start, stop in spans(held & arm.usable, shortest=0.5, gap=0.2):
+            if moving[start:stop].mean() > 0.3 and stop - start < 1.5 * FPS:
+                continue
             kind = "fold" if name == "fold" else "touch"
             where = "" if name == "fold" else name
             found.append(event(kind, start, stop, arm.part, where, still=float(start < 3)))

@@ -86,13 +86,14 @@ def _events(curves: Track) -> list[Event]:
     for kind, start, stop in postures(curves):
         if kind not in (STAND, CROUCH, SQUAT):
             upright[start:stop] = False
-    still = [each for each in turned if not _leads_on(each, travelled)]
+    still = [each for each in turned if not _goes_along(each, travelled)]
     stepping = moving | _during(curves, [*leaps, *still])
     bent = bows(curves, moving | ~upright)
     arms = arm_events(curves, moving)
     legs = leg_events(curves, stepping, upright)
     lunging = [each for each in legs if each.kind == "lunge"]
     held = [each for each in held if not any(overlap(each, lunge) > 0.4 for lunge in lunging)]
+    held = [each for each in held if each.kind != CROUCH or not _goes_along(each, travelled)]
     body = leans(curves, moving | _during(curves, bent))
     higher = climbs(curves, ~upright | _during(curves, leaps))
     found = [*turned, *travelled, *held, *leaps, *bent, *arms, *legs, *body, *higher]
@@ -100,8 +101,9 @@ def _events(curves: Track) -> list[Event]:
     return sorted(found, key=lambda each: (each.start, each.end, each.kind, each.part, each.direction))
 
 
-def _leads_on(turn: Event, travelled: list[Event]) -> bool:
-    return any(overlap(turn, way) > 0.5 for way in travelled)
+def _goes_along(event: Event, travelled: list[Event]) -> bool:
+    """Whether an event happens in walking or running."""
+    return any(overlap(event, way) > 0.5 for way in travelled)
 
 
 def _during(curves: Track, events: list[Event]) -> NDArray[np.bool_]:

@@ -38,7 +38,7 @@ def leg_events(track: Track, moving: NDArray[np.bool_], upright: NDArray[np.bool
         moving: (T,) whether the person walks, runs or jumps.
         upright: (T,) whether the person stands or crouches; of sitting and lying legs nothing is told.
     """
-    kicks = [each for side in (0, 1) for each in _kicks(track, side, upright)]
+    kicks = [each for side in (0, 1) for each in _kicks(track, side, moving, upright)]
     calm = upright & ~moving
     for each in kicks:
         calm[round(each.start * FPS) : round(each.end * FPS) + 1] = False
@@ -58,15 +58,18 @@ def _covered(track: Track, events: list[Event]) -> NDArray[np.bool_]:
     return covered
 
 
-def _kicks(track: Track, side: int, upright: NDArray[np.bool_]) -> list[Event]:
+def _kicks(
+    track: Track, side: int, moving: NDArray[np.bool_], upright: NDArray[np.bool_]
+) -> list[Event]:
     """A foot goes high and fast, away from the body, and the knee gets straight."""
     foot = track.own[:, ANKLES[side]] - track.own[:, PELVIS]
     rise = track.joints[:, ANKLES[side], 1] - ANKLE_HEIGHT
     speed = np.linalg.norm(np.gradient(foot, axis=0), axis=1) * FPS if len(foot) > 1 else rise * 0
+    stands = track.feet[:, 1 - side] < 0.15  # on the other foot, however far the trunk leans away
     bend = _knee(track, side)
     outward = foot[:, 0] * (1.0 if side == 0 else -1.0)
     found = []
-    for start, stop in spans((rise > 0.2) & upright & (track.upright > 0.55), shortest=0.1, gap=0.05):
+    for start, stop in spans((rise > 0.2) & upright & stands, shortest=0.1, gap=0.05):
         around = slice(max(0, start - 4), stop + 2)
         if rise[start:stop].max() < _KICK_HEIGHT or speed[around].max() < _KICK_SPEED:
             continue
@@ -74,10 +77,11 @@ def _kicks(track: Track, side: int, upright: NDArray[np.bool_]) -> list[Event]:
         top = start + int(far.argmax())
         direction = "side" if outward[top] > abs(foot[top, 2]) else "forward"
         direction = "backward" if foot[top, 2] < -0.3 and direction != "side" else direction
-        reach = 0.62 if direction == "backward" else 0.42
+        high = rise[start:stop].max() > 0.8
+        reach = 0.25 if high else 0.62 if direction == "backward" else 0.42
         if far.max() < reach or bend[start:stop].max() < 140 or rise[top] < 0.2:
             continue
-        if direction == "backward" and rise[top] < 0.45:
+        if direction == "backward" and (rise[top] < 0.45 or moving[start:stop].any()):
             continue
         found.append(
             event(

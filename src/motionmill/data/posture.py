@@ -94,7 +94,7 @@ def posture_events(track: Track) -> list[Event]:
                 found.append(event(kind, start, stop, "body", _lying(track, kind, start), still=1))
             continue
         if kind == STAND or (kind == CROUCH and before in (SQUAT, SIT, KNEEL)):
-            if before not in (CROUCH, SQUAT) or place == 1:
+            if before not in (CROUCH, SQUAT) or (place == 1 and before == SQUAT):
                 begin = max(parts[place - 1][1], start - round(0.6 * FPS))
                 found.append(event("rise", begin, min(stop, start + 8), "body", before))
             continue
@@ -177,12 +177,15 @@ def climbs(track: Track, away: NDArray[np.bool_]) -> list[Event]:
         away: (T,) where the height of the feet means something else: in flight, sitting, lying.
     """
     level = smooth(track.feet.min(axis=1), 15)
+    planted = _planted(track)
     found = []
     ends = swings(level, _STEP_UP)
     for start, stop in zip(ends[:-1], ends[1:], strict=True):
         change = float(level[stop] - level[start])
         around = slice(max(0, start - 10), stop + 10)
         if abs(change) < _STEP_UP or (away | (track.upright < 0.6))[around].mean() > 0.2:
+            continue
+        if not (planted[max(0, start - 15) : start + 3].any() and planted[stop - 2 : stop + 15].any()):
             continue
         name = "up" if change > 0 else "down"
         found.append(event("climb", start, stop, "body", name, metres=abs(change)))

@@ -62,7 +62,35 @@ def ways(track: Track, turned: list[Event]) -> list[Event]:
             way = _way(track, first, last, turned)
             if way is not None:
                 found.append(way)
-    return found
+    return _continued(found)
+
+
+def _continued(found: list[Event]) -> list[Event]:
+    """A way that goes on after a short halt is one way."""
+    result: list[Event] = []
+    for each in found:
+        before = result[-1] if result else None
+        if (
+            before is None
+            or (before.kind, before.direction) != (each.kind, each.direction)
+            or each.start - before.end > 1.0
+        ):
+            result.append(each)
+            continue
+        metres = before.number("metres") + each.number("metres")
+        steps = before.number("steps") + each.number("steps")
+        start, stop = round(before.start * FPS), round(each.end * FPS)
+        result[-1] = event(
+            each.kind,
+            start,
+            stop,
+            "body",
+            each.direction,
+            metres=metres,
+            metres_per_second=metres / ((stop - start) / FPS),
+            steps=steps,
+        )
+    return result
 
 
 def on_the_spot(track: Track, travelled: list[Event], turned: list[Event]) -> list[Event]:
@@ -72,16 +100,21 @@ def on_the_spot(track: Track, travelled: list[Event], turned: list[Event]) -> li
     for each in (*travelled, *turned):
         busy[round(each.start * FPS) : round(each.end * FPS) + 1] = True
     alternating = smooth((lifted[:, 0] ^ lifted[:, 1]).astype(float), 31) > 0.35
-    low = track.joints[:, PELVIS, 1] < 0.7
+    apart = track.own[:, ANKLES[0], 2] - track.own[:, ANKLES[1], 2]
+    striding = smooth(np.abs(np.gradient(apart)) * FPS, 21) > 0.5 if len(apart) > 1 else busy
+    upright = (track.joints[:, PELVIS, 1] > 0.7) & (track.upright > 0.7)
     found = []
-    for start, stop in spans(alternating & ~busy & ~low, shortest=0.5, gap=0.3):
+    for start, stop in spans((alternating | striding) & ~busy & upright, shortest=0.5, gap=0.3):
         counts = [len(spans(lifted[start:stop, side], shortest=0.1)) for side in (0, 1)]
-        swing = np.ptp(track.own[start:stop, list(ANKLES), 2], axis=0).min()
-        if min(counts) < (1 if swing > _STRIDE else 2) or abs(counts[0] - counts[1]) > 2:
+        strides = len(swings(apart[start:stop], _STRIDE)) - 2
+        wide = np.ptp(track.own[start:stop, list(ANKLES), 2], axis=0).min() > _STRIDE
+        if min(counts) < (1 if strides and wide else 2) or abs(counts[0] - counts[1]) > 2:
             continue
         flight = float((track.feet[start:stop].min(axis=1) > 0.02).mean())
-        kind = "run" if flight > 0.12 or sum(counts) / ((stop - start) / FPS) > 3.4 else "walk"
-        found.append(event(kind, start, stop, "body", "place", steps=sum(counts)))
+        runs = flight > 0.3 or (flight > 0.04 and _bounce(track, start, stop) > _BOUNCE)
+        found.append(
+            event("run" if runs else "walk", start, stop, "body", "place", steps=sum(counts))
+        )
     return found
 
 
