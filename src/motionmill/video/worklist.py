@@ -108,8 +108,11 @@ class WorkList:
         _save_arrays(self._folder / str(line["boxes"]), {"boxes": even, "seconds": grid})
         nearest = np.abs(frames.times[None] - grid[:, None]).argmin(axis=1)
         _save_clip(self._folder / str(line["clip"]), frames.images, nearest, self._config.fps)
-        with (self._folder / "work.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        path = self._folder / "work.jsonl"
+        whole = "".join(json.dumps(item) + "\n" for item in [*read_work(self._folder), line])
+        partial = path.with_name(f".partial-{path.name}")
+        partial.write_text(whole, encoding="utf-8")
+        partial.replace(path)
 
 
 def read_work(folder: Path) -> list[dict[str, Any]]:
