@@ -109,10 +109,13 @@ def _chosen(
     ]
     if not people and work is not None and _waiting(found):
         raise ValueError(
-            f"{video.name}: its people wait in {work / 'work.jsonl'} for their results; run the estimator, then this again"
+            f"{video.name}: its people wait in {work / 'work.jsonl'} for their results; run the estimator, then "
+            "this again"
         )
     if not people:
-        tried = max(found.rejects, key=lambda one: one.measurements.get("frames", 0.0), default=None)
+        tried = max(
+            found.rejects, key=lambda one: one.measurements.get("frames", 0.0), default=None
+        )
         why = f"; the one longest in sight failed at {tried.failure}" if tried is not None else ""
         raise ValueError(f"{video.name}: nobody in it can become a motion{why}")
     if person is None:

@@ -51,10 +51,16 @@ class PeopleConfig(Config):
         0.35, gt=0, description="step of a box between frames, of its height, that breaks a track"
     )
     max_overlap: float = Field(
-        0.7, gt=0, le=1, description="two tracks nearer than this (intersection over union) are broken"
+        0.7,
+        gt=0,
+        le=1,
+        description="two tracks nearer than this (intersection over union) are broken",
     )
     min_likeness: float = Field(
-        0.35, ge=0, le=1, description="colours of a person from second to second; less breaks a track"
+        0.35,
+        ge=0,
+        le=1,
+        description="colours of a person from second to second; less breaks a track",
     )
 
 
@@ -104,4 +110,6 @@ class VideoConfig(Config):
     pose: PoseConfig = PoseConfig()
 
 
-WHOLE_SHOTS = VideoConfig(shots=ShotConfig(max_seconds=20.0))  # for one video that is to become motion at once
+WHOLE_SHOTS = VideoConfig(
+    shots=ShotConfig(max_seconds=20.0)
+)  # for one video that is to become motion at once

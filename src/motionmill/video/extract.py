@@ -68,7 +68,7 @@ def extract_motion(
         progress: called with the share that is done, 0..1.
 
     Returns:
-        Motions on our skeleton at 30 fps, floor at y = 0, named after the file; none where nobody passes the thresholds.
+        Motions on our skeleton at 30 fps, floor at y = 0, named after the file; none where nobody passes.
 
     Raises:
         FileNotFoundError, ValueError, MissingExtraError: as `extract` does.
@@ -202,8 +202,8 @@ def _people(
     tracks = tracker.track(frames)
     tracks = [track for track in tracks if inside_clip(frames, track).any()]
     if not tracks:
-        measured = {"people": 0.0, "frames": float(span.end - span.start)}
-        yield _rejected(replace(bare, measurements=measured), Failure("people", "people", 0.0, 1.0))
+        counts = {"people": 0.0, "frames": float(span.end - span.start)}
+        yield _rejected(replace(bare, measurements=counts), Failure("people", "people", 0.0, 1.0))
         return
     measured = [box_measurements(frames, track, tracks) for track in tracks]
     failures = [first_box_failure(values, config.boxes) for values in measured]
@@ -216,7 +216,9 @@ def _people(
             continue
         camera = camera or camera_path(frames, tracks, config.pose.focal)
         estimate = estimator.estimate(frames, track, camera)
-        yield _posed(replace(place, flags=estimate.flags), estimate, camera.measurements, seen, config)
+        yield _posed(
+            replace(place, flags=estimate.flags), estimate, camera.measurements, seen, config
+        )
 
 
 def _posed(
