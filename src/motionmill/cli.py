@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from motionmill.commands import data, files, generate, inspection, models, train
+from motionmill.commands import data, extract, files, generate, inspection, models, train
 from motionmill.config import Config, load_recipe
 
 
@@ -65,6 +65,7 @@ def _release_config() -> type[Config]:
 _COMMANDS = {
     "generate": _Command(generate.generate),
     "convert": _Command(files.convert),
+    "extract": _Command(extract.extract),
     "inspect": _Command(inspection.inspect),
     "data run": _Command(data.run, _data_config),
     "data status": _Command(data.status),

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from motionmill.extras import require
 from motionmill.video.candidate import Failure
 from motionmill.video.config import BoxConfig
 from motionmill.video.frames import Frames, Picture
+from motionmill.video.opencv import opencv
 from motionmill.video.people import Array, Track, intersection
 
 _LOOKS = 8  # pictures of a track whose sharpness is measured
@@ -51,7 +52,9 @@ def box_measurements(frames: Frames, track: Track, others: Sequence[Track]) -> d
         "height_pixels": float(np.median(heights)),
         "truncation": float(1 - np.mean(seen)),
         "occlusion": _occlusion(boxes, places, [other for other in others if other is not track]),
-        "sharpness": float(np.median([_sharpness(frames.images[places[k]], boxes[k]) for k in looks])),
+        "sharpness": float(
+            np.median([_sharpness(frames.images[places[k]], boxes[k]) for k in looks])
+        ),
         "seconds": float(frames.times[places[-1]] - frames.times[places[0]]) + step,
         "visible": len(places) / float(places[-1] - places[0] + 1),
         "frames": float(len(places)),
@@ -59,7 +62,7 @@ def box_measurements(frames: Frames, track: Track, others: Sequence[Track]) -> d
 
 
 def first_box_failure(measurements: Mapping[str, float], config: BoxConfig) -> Failure | None:
-    """The first threshold that the measurements miss, in the order: time, sight, size, truncation, confidence, occlusion, blur."""
+    """The first threshold that is missed: time, sight, size, truncation, confidence, occlusion, blur."""
     checks = (
         ("seconds", config.min_seconds, True),
         ("visible", config.min_visible, True),
@@ -76,12 +79,12 @@ def first_box_failure(measurements: Mapping[str, float], config: BoxConfig) -> F
     return None
 
 
-def inside_clip(frames: Frames, track: Track) -> Array:
+def inside_clip(frames: Frames, track: Track) -> NDArray[np.bool_]:
     """(N,) bool: which of a track's places are in the clip, not in its context."""
     return (track.places >= frames.inside[0]) & (track.places < frames.inside[1])
 
 
-def _occlusion(boxes: Array, places: Array, others: Sequence[Track]) -> float:
+def _occlusion(boxes: Array, places: NDArray[np.int64], others: Sequence[Track]) -> float:
     """Mean over frames of the largest share of a box under another's whose feet are lower in the picture."""
     shares = np.zeros(len(places))
     for other in others:
@@ -95,7 +98,7 @@ def _occlusion(boxes: Array, places: Array, others: Sequence[Track]) -> float:
 
 
 def _sharpness(image: Picture, box: Array) -> float:
-    cv2 = require("cv2", extra="video")
+    cv2 = opencv()
     height, width = image.shape[:2]
     corners = np.clip(box.reshape(2, 2), 0, 1) * (width, height)
     (left, top), (right, bottom) = corners.round().astype(int)

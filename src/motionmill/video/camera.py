@@ -14,8 +14,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from motionmill.extras import require
 from motionmill.video.frames import Frames
+from motionmill.video.opencv import opencv
 from motionmill.video.people import Array, Track
 
 UNCOMPENSATED: Final = "camera_motion_uncompensated"
@@ -51,7 +51,7 @@ def camera_path(frames: Frames, tracks: Sequence[Track], focal: float) -> Camera
         tracks: people, who are no background.
         focal: focal length over the longer side of the picture.
     """
-    cv2 = require("cv2", extra="video")
+    cv2 = opencv()
     count = len(frames)
     scale = min(1.0, _SIDE / max(frames.width, frames.height))
     size = (max(2, round(frames.width * scale)), max(2, round(frames.height * scale)))
@@ -61,7 +61,9 @@ def camera_path(frames: Frames, tracks: Sequence[Track], focal: float) -> Camera
     bad = np.zeros(count, dtype=bool)
     before: Any = None
     for place, image in enumerate(frames.images):
-        grey = cv2.cvtColor(cv2.resize(image, size, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
+        grey = cv2.cvtColor(
+            cv2.resize(image, size, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY
+        )
         if before is not None:
             step = _step(cv2, before, grey, masks[place - 1])
             bad[place] = step is None
@@ -95,7 +97,9 @@ def _step(cv2: Any, before: Any, after: Any, mask: Any) -> Array | None:
     points = cv2.goodFeaturesToTrack(before, _POINTS, 0.01, 6, mask=mask)
     if points is None or len(points) < _FEWEST:
         return None
-    moved, found, _ = cv2.calcOpticalFlowPyrLK(before, after, points, None, winSize=(15, 15), maxLevel=3)
+    moved, found, _ = cv2.calcOpticalFlowPyrLK(
+        before, after, points, None, winSize=(15, 15), maxLevel=3
+    )
     good = found.ravel() == 1
     middle = np.array([before.shape[1] / 2, before.shape[0] / 2])
     start, end = points[good, 0] - middle, moved[good, 0] - middle
@@ -115,9 +119,7 @@ def _step(cv2: Any, before: Any, after: Any, mask: Any) -> Array | None:
     )
 
 
-def _background(
-    count: int, size: tuple[int, int], tracks: Sequence[Track]
-) -> NDArray[np.uint8]:
+def _background(count: int, size: tuple[int, int], tracks: Sequence[Track]) -> NDArray[np.uint8]:
     """(T, h, w) 255 where nobody is."""
     masks = np.full((count, size[1], size[0]), 255, np.uint8)
     for track in tracks:
@@ -135,4 +137,6 @@ def _rotation(axis_angle: Array) -> Array:
     angle = float(np.linalg.norm(axis_angle))
     if angle < 1e-9:
         return np.eye(3) + skew
-    return np.eye(3) + math.sin(angle) / angle * skew + (1 - math.cos(angle)) / angle**2 * skew @ skew
+    return (
+        np.eye(3) + math.sin(angle) / angle * skew + (1 - math.cos(angle)) / angle**2 * skew @ skew
+    )

@@ -108,3 +108,8 @@ class VideoConfig(Config):
     people: PeopleConfig = PeopleConfig()
     boxes: BoxConfig = BoxConfig()
     pose: PoseConfig = PoseConfig()
+
+
+WHOLE_SHOTS = VideoConfig(
+    shots=ShotConfig(max_seconds=20.0)
+)  # for one video that is to become motion at once

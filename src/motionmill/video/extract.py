@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,11 +12,12 @@ import numpy as np
 
 from motionmill.video.boxes import box_measurements, first_box_failure, inside_clip
 from motionmill.video.candidate import Candidate, Failure, PersonClip, RejectedCandidate
-from motionmill.video.config import PoseConfig, VideoConfig
+from motionmill.video.config import WHOLE_SHOTS, PoseConfig, VideoConfig
 from motionmill.video.frames import Frames, Span, VideoInfo, clip_frames, probe, small_frames
 from motionmill.video.shots import Shots, clips_of, find_shots
 
 if TYPE_CHECKING:
+    from motionmill.motion.motion import Motion
     from motionmill.video.people import PersonTracker, Track
     from motionmill.video.pose import Estimate, PoseEstimator
 
@@ -38,6 +40,10 @@ class Extraction:
     measurements: dict[str, float]
     cuts: list[int]
 
+    def by_presence(self) -> list[PersonClip]:
+        """People, those longest in sight first."""
+        return sorted(self.people, key=lambda one: (-one.measurements["frames"], one.id))
+
 
 @dataclass(frozen=True)
 class _Clip:
@@ -46,6 +52,33 @@ class _Clip:
     shot: int
     number: int
     span: Span
+
+
+def extract_motion(
+    path: str | os.PathLike[str],
+    config: VideoConfig = WHOLE_SHOTS,
+    *,
+    progress: Callable[[float], None] | None = None,
+) -> list[Motion]:
+    """The motion of every person in a video, those longest in sight first.
+
+    Args:
+        path: any video that FFmpeg decodes.
+        config: options and thresholds; by default shots of up to 20 seconds stay whole.
+        progress: called with the share that is done, 0..1.
+
+    Returns:
+        Motions on our skeleton at 30 fps, floor at y = 0, named after the file; none where nobody passes.
+
+    Raises:
+        FileNotFoundError, ValueError, MissingExtraError: as `extract` does.
+    """
+    path = Path(path)
+    people = extract(path, config, progress=progress).by_presence()
+    return [
+        replace(one.motion, name=f"{path.stem}, person {number}")
+        for number, one in enumerate(people, 1)
+    ]
 
 
 def extract(
@@ -169,8 +202,8 @@ def _people(
     tracks = tracker.track(frames)
     tracks = [track for track in tracks if inside_clip(frames, track).any()]
     if not tracks:
-        measured = {"people": 0.0, "frames": float(span.end - span.start)}
-        yield _rejected(replace(bare, measurements=measured), Failure("people", "people", 0.0, 1.0))
+        counts = {"people": 0.0, "frames": float(span.end - span.start)}
+        yield _rejected(replace(bare, measurements=counts), Failure("people", "people", 0.0, 1.0))
         return
     measured = [box_measurements(frames, track, tracks) for track in tracks]
     failures = [first_box_failure(values, config.boxes) for values in measured]
@@ -183,7 +216,9 @@ def _people(
             continue
         camera = camera or camera_path(frames, tracks, config.pose.focal)
         estimate = estimator.estimate(frames, track, camera)
-        yield _posed(replace(place, flags=estimate.flags), estimate, camera.measurements, seen, config)
+        yield _posed(
+            replace(place, flags=estimate.flags), estimate, camera.measurements, seen, config
+        )
 
 
 def _posed(

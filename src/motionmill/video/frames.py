@@ -48,7 +48,9 @@ class VideoInfo:
     def size_within(self, side: int) -> tuple[int, int]:
         """Width and height, even, of the same shape with the longer side at most so long."""
         scale = min(1.0, side / max(self.width, self.height))
-        return tuple(max(_EVEN, round(n * scale / _EVEN) * _EVEN) for n in (self.width, self.height))  # type: ignore[return-value]
+        return tuple(
+            max(_EVEN, round(n * scale / _EVEN) * _EVEN) for n in (self.width, self.height)
+        )  # type: ignore[return-value]
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +85,7 @@ class Frames:
 
 @dataclass(frozen=True)
 class Span:
-    """Which frames of a video a clip takes, as decoded: `start` to `end`, and `first` to `last` with context (exclusive)."""
+    """Which frames of a video a clip takes: `start` to `end`, with context `first` to `last` (ends exclusive)."""
 
     start: int
     end: int
@@ -115,7 +117,9 @@ def probe(path: Path, config: FrameConfig) -> VideoInfo:
             )
         frame = next(_decoded(container, path), None)
         if frame is None or not width or not height:
-            raise ValueError(f"{path.name}: no picture in it can be decoded; the file is damaged or empty")
+            raise ValueError(
+                f"{path.name}: no picture in it can be decoded; the file is damaged or empty"
+            )
         turns = round(float(frame.rotation) / 90) % 4
         if turns % 2:
             width, height = height, width
@@ -128,9 +132,7 @@ def small_frames(info: VideoInfo) -> Iterator[tuple[float, Picture]]:
     yield from ((time, image) for _, time, image in _pictures(info, info.size_within(_SMALL), None))
 
 
-def clip_frames(
-    info: VideoInfo, spans: Sequence[Span], config: FrameConfig
-) -> Iterator[Frames]:
+def clip_frames(info: VideoInfo, spans: Sequence[Span], config: FrameConfig) -> Iterator[Frames]:
     """The pictures of clips, in their order, decoding the video once.
 
     Args:
@@ -162,7 +164,11 @@ def _gathered(
 ) -> Frames:
     items = [item for item in held if span.first <= item[0] < span.last]
     numbers = np.array([number for number, _, _ in items], dtype=np.int64)
-    images = np.stack([image for _, _, image in items]) if items else np.zeros((0, size[1], size[0], 3), np.uint8)
+    images = (
+        np.stack([image for _, _, image in items])
+        if items
+        else np.zeros((0, size[1], size[0], 3), np.uint8)
+    )
     inside = (
         int(np.searchsorted(numbers, span.start)),
         int(np.searchsorted(numbers, span.end)),
@@ -202,7 +208,9 @@ def _opened(path: Path) -> Any:
     try:
         return av.open(str(path))
     except av.error.FFmpegError as error:
-        raise ValueError(f"{path.name}: not a video that FFmpeg can read ({_words(error)})") from None
+        raise ValueError(
+            f"{path.name}: not a video that FFmpeg can read ({_words(error)})"
+        ) from None
 
 
 def _stream(container: Any, path: Path) -> Any:
@@ -222,7 +230,9 @@ def _decoded(container: Any, path: Path) -> Iterator[Any]:
             yield frame
     except av.error.FFmpegError as error:
         if not found:
-            raise ValueError(f"{path.name}: the video cannot be decoded ({_words(error)})") from None
+            raise ValueError(
+                f"{path.name}: the video cannot be decoded ({_words(error)})"
+            ) from None
 
 
 def _words(error: Exception) -> str:

@@ -12,7 +12,11 @@ Array = NDArray[np.float64]
 
 _OUTLIER = 3.0  # times the usual step from the median of three pictures
 _LEAST = 0.02  # weight of a landmark that is hidden
-_RIDGE = (0.0, 1e-3, 3e-2)  # against slope and bend where there are few pictures, per square of sigma
+_RIDGE = (
+    0.0,
+    1e-3,
+    3e-2,
+)  # against slope and bend where there are few pictures, per square of sigma
 
 
 def without_outliers(values: Array) -> Array:
@@ -28,9 +32,7 @@ def without_outliers(values: Array) -> Array:
     return result
 
 
-def on_grid(
-    values: Array, weights: Array, times: Array, grid: Array, sigma: float
-) -> Array:
+def on_grid(values: Array, weights: Array, times: Array, grid: Array, sigma: float) -> Array:
     """Local parabolas: at each time of the grid, the best fit to what is near in time.
 
     Args:

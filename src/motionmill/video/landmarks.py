@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from motionmill.extras import require
 from motionmill.video.frames import Picture
+from motionmill.video.opencv import opencv
 
 Array = NDArray[np.float64]
 
@@ -134,7 +135,7 @@ class BlazePose:
 
     def landmarks(self, image: Picture, region: Region) -> Landmarks | None:
         """The landmarks of the person in a region; None where the model sees nobody there."""
-        cv2 = require("cv2", extra="video")
+        cv2 = opencv()
         side = 2 * region.radius * _MARGIN
         sine, cosine = math.sin(region.angle), math.cos(region.angle)
         turn = np.array([[cosine, -sine], [sine, cosine]])  # of the crop into the picture
@@ -184,10 +185,10 @@ class BlazePose:
             self._mediapipe.packet_getter.get_proto(packet).landmark for packet in packets
         )
         return (
-            np.array([(p.x, p.y) for p in points]) * _CROP,
-            np.array([p.visibility for p in points]),
-            np.array([(p.x, p.y, p.z) for p in world]),
-            np.array([(p.x, p.y) for p in circle]) * _CROP,
+            _CROP * np.array([(p.x, p.y) for p in points], dtype=np.float64),
+            np.array([p.visibility for p in points], dtype=np.float64),
+            np.array([(p.x, p.y, p.z) for p in world], dtype=np.float64),
+            _CROP * np.array([(p.x, p.y) for p in circle], dtype=np.float64),
         )
 
     def _picture(self, image: Picture) -> Any:
@@ -238,6 +239,7 @@ class _MediaPipe:
 
 
 def _mediapipe() -> _MediaPipe:
+    opencv()  # which mediapipe imports
     require("mediapipe", extra="video")
     import mediapipe
     from mediapipe.framework.formats.rect_pb2 import NormalizedRect

@@ -1,7 +1,7 @@
 """Landmarks in space -> rotations of our skeleton: bone directions, and turns about bones from planes of the body.
 
-Shapes: T frames, 33 landmarks (`landmarks.LANDMARKS`), J = 22 joints. World: metres, x to the right of the picture, Y up,
-z towards the camera; a person who faces the camera upright has the axes of our rest pose.
+Shapes: T frames, 33 landmarks (`landmarks.LANDMARKS`), J = 22 joints. World: metres, x to the right of the picture, Y
+up, z towards the camera; a person who faces the camera upright has the axes of our rest pose.
 
 Hips and shoulders give the frames of pelvis and chest; limbs take the directions between landmarks on bones of constant
 length; elbows and knees bend about their hinges (`motion.inverse_kinematics`). Face, palms and soles, planes of their
@@ -35,7 +35,10 @@ _MOST_HEAD: Final = 1.2  # turn of the head against the chest, radians
 _MOST_HAND: Final = 1.4  # of a hand against its forearm
 _MOST_FOOT: Final = 1.2  # of a foot against its shin
 _NOSE_BELOW: Final = 0.25  # angle by which the nose is lower than the ears on a level head, radians
-_PALM_SEEN: Final = (0.5, 0.8)  # visibility of a hand from which its palm is believed a little, and wholly
+_PALM_SEEN: Final = (
+    0.5,
+    0.8,
+)  # visibility of a hand from which its palm is believed a little, and wholly
 _LIMBS: Final = (  # joint, its parent, landmarks between which it lies
     ("knee", "hip", "hip", "knee"),
     ("ankle", "knee", "knee", "ankle"),
@@ -97,9 +100,7 @@ def _head(points: dict[str, Tensor], chest: Tensor) -> Tensor:
     return chest @ _limited(chest.mT @ head, _MOST_HEAD)
 
 
-def _positions(
-    points: dict[str, Tensor], pelvis: Tensor, chest: Tensor, head: Tensor
-) -> Tensor:
+def _positions(points: dict[str, Tensor], pelvis: Tensor, chest: Tensor, head: Tensor) -> Tensor:
     """(T, 22, 3) joints of the adult skeleton in the pose of the landmarks, the pelvis at the origin."""
     skeleton = adult_skeleton()
     offsets = dict(zip(SMPL_22_NAMES, skeleton.offsets.to(pelvis), strict=True))
@@ -156,9 +157,7 @@ def _foot(points: dict[str, Tensor], side: str, shin: Tensor) -> Tensor:
     return shin @ _limited(shin.mT @ foot, _MOST_FOOT)
 
 
-def _frame(
-    *, x: Tensor, y: Tensor | None = None, z: Tensor | None = None, keep: str
-) -> Tensor:
+def _frame(*, x: Tensor, y: Tensor | None = None, z: Tensor | None = None, keep: str) -> Tensor:
     """(T, 3, 3) right-handed axes from two directions (T, 3), of which the one named `keep` stays as it is."""
     if y is None:
         assert z is not None

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from motionmill.motion.cleanup import clean
@@ -34,7 +35,10 @@ _ROUNDS = 2  # of lifting and placing: where the body is says how it is seen
 _SHARP_PIXELS = 220.0  # height of a body in the picture below which landmarks tremble more
 _MOST_COARSE = 2.0  # times the smoothing
 _DEPTH_SMOOTHING = 2.0  # of the landmarks' own depth, times that across the picture
-_FEET = (("left_ankle", "left_heel", "left_foot_index"), ("right_ankle", "right_heel", "right_foot_index"))
+_FEET = (
+    ("left_ankle", "left_heel", "left_foot_index"),
+    ("right_ankle", "right_heel", "right_foot_index"),
+)
 
 
 class MediaPipePose:
@@ -56,7 +60,9 @@ class MediaPipePose:
             return _too_few(inside.sum())
         times = frames.times[places]
         start, end = times[inside][[0, -1]]
-        grid = start + np.arange(int((end - start) * self._config.fps + 1e-6) + 1) / self._config.fps
+        grid = (
+            start + np.arange(int((end - start) * self._config.fps + 1e-6) + 1) / self._config.fps
+        )
         if len(grid) < _FEWEST:
             return _too_few(len(grid))
         visibility = np.stack([one.visibility for one in found])
@@ -72,7 +78,7 @@ class MediaPipePose:
         motion, more, flags = self._motion(world, seen, rays, turns)
         return Estimate(motion, measurements | more, (*camera.flags, *flags))
 
-    def _landmarks(self, frames: Frames, track: Track) -> tuple[list[Landmarks], np.ndarray]:
+    def _landmarks(self, frames: Frames, track: Track) -> tuple[list[Landmarks], NDArray[np.int64]]:
         """Landmarks of a track, and in which pictures."""
         if track.landmarks:
             return list(track.landmarks), track.places
@@ -81,7 +87,10 @@ class MediaPipePose:
         found, places = [], []
         for place, box in zip(track.places.tolist(), track.boxes * size, strict=True):
             region = Region(
-                float(box[0] + box[2]) / 2, float(box[1] + box[3]) / 2, float(box[3] - box[1]) / 2, 0.0
+                float(box[0] + box[2]) / 2,
+                float(box[1] + box[3]) / 2,
+                float(box[3] - box[1]) / 2,
+                0.0,
             )
             one = model.landmarks(frames.images[place], region)
             if one is not None:
@@ -93,7 +102,9 @@ class MediaPipePose:
         self, found: list[Landmarks], visibility: Array, times: Array, grid: Array
     ) -> tuple[Array, Array, Array]:
         """Landmarks (T, 33, 3) in our axes, (T, 33, 2) in pixels, and their visibility (T, 33), on the grid."""
-        low, high = (np.quantile([one.points[:, 1] for one in found], share, axis=1) for share in (0, 1))
+        low, high = (
+            np.quantile([one.points[:, 1] for one in found], share, axis=1) for share in (0, 1)
+        )
         coarse = _SHARP_PIXELS / max(float(np.median(high - low)), 1.0)
         sigma = self._config.smoothing_seconds * min(max(coarse, 1.0), _MOST_COARSE)
         world = without_outliers(np.stack([one.world for one in found])) * CAMERA_AXES
@@ -151,7 +162,10 @@ class MediaPipePose:
         ours, theirs = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
         sigma = self._config.depth_smoothing_seconds * fps
         fit = fit_path(
-            joints[:, ours].numpy() * CAMERA_AXES, rays[:, theirs], seen[:, theirs], depth_sigma=sigma
+            joints[:, ours].numpy() * CAMERA_AXES,
+            rays[:, theirs],
+            seen[:, theirs],
+            depth_sigma=sigma,
         )
         return rotations, joints, fit
 

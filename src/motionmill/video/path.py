@@ -1,7 +1,7 @@
-"""A posed skeleton and where its joints are in the pictures -> the root's path in metres, gravity up, feet on the floor.
+"""A posed skeleton and where its joints are in the pictures -> the root's path in metres, feet on the floor.
 
-Shapes: T frames, J = 22 joints. The camera is a pinhole whose focal length is assumed; depth is what the size of the body
-says, held steady, and corrected where a foot rests: what rests in the picture rests in the world.
+Shapes: T frames, J = 22 joints. The camera is a pinhole whose focal length is assumed; depth is what the size of the
+body says, held steady, and corrected where a foot rests: what rests in the picture rests in the world.
 World: metres, x to the right of the first picture, Y up, z towards its camera.
 """
 
@@ -44,9 +44,7 @@ class Fit:
     residual: float
 
 
-def fit_path(
-    joints: Array, rays: Array, weights: Array, *, depth_sigma: float
-) -> Fit:
+def fit_path(joints: Array, rays: Array, weights: Array, *, depth_sigma: float) -> Fit:
     """Where the body must be, so that its joints are seen where the landmarks are.
 
     Args:
@@ -55,11 +53,13 @@ def fit_path(
         weights: (T, K).
         depth_sigma: smoothing of the distance, frames.
     """
-    weights = np.maximum(weights, 1e-3) ** 2
+    weights = np.square(np.maximum(weights, 1e-3))
     depth = _depth(joints, rays, weights)
-    depth = np.exp(smooth_curve(np.log(depth)[:, None], depth_sigma))[:, 0]
+    depth = np.exp(smooth_curve(np.log(depth)[:, None], depth_sigma)[:, 0])
     share = weights / weights.sum(axis=1, keepdims=True)
-    across = ((rays * (joints[..., 2:] + depth[:, None, None]) - joints[..., :2]) * share[..., None]).sum(1)
+    across = (
+        (rays * (joints[..., 2:] + depth[:, None, None]) - joints[..., :2]) * share[..., None]
+    ).sum(1)
     path = np.column_stack((across, depth))
     placed = joints + path[:, None]
     seen = placed[..., :2] / np.maximum(placed[..., 2:], 0.1)
@@ -117,8 +117,8 @@ def resting(path: Tensor, joints: Tensor, across_speed: Array) -> Array:
         across_speed: (T, 2) speed of the feet across the picture of a camera at rest, m/s.
     """
     skeleton = adult_skeleton()
-    heights = (joints + path[:, None])[:, physics.foot_indices(skeleton), 1]
-    heights = (heights - physics.standing_heights(skeleton)).numpy()
+    feet = (joints + path[:, None])[:, physics.foot_indices(skeleton), 1]
+    heights: Array = (feet - physics.standing_heights(skeleton)).numpy()
     lower = np.minimum(heights[:, :2], heights[:, 2:])
     rest = _falling(across_speed, *_REST_SPEED) * _falling(lower, *_REST_HEIGHT)
     return np.clip(smooth_curve(rest, _REST_SMOOTHING), 0, 1)

@@ -14,10 +14,10 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from motionmill.extras import require
 from motionmill.video.config import PeopleConfig
 from motionmill.video.frames import Frames, Picture
 from motionmill.video.landmarks import BODY, BlazePose, Landmarks, Region, blaze_pose
+from motionmill.video.opencv import opencv
 
 Array = NDArray[np.float64]
 
@@ -92,7 +92,9 @@ class LandmarkTracker:
         active: list[_Person] = []
         done: list[_Person] = []
         looked = -math.inf
-        for place, (image, time) in enumerate(zip(frames.images, frames.times.tolist(), strict=True)):
+        for place, (image, time) in enumerate(
+            zip(frames.images, frames.times.tolist(), strict=True)
+        ):
             for person in active:
                 self._follow(person, image, place, time)
             self._break_overlaps(active)
@@ -215,7 +217,9 @@ def box_of(found: Landmarks) -> Array:
     low, high = found.points.min(axis=0), found.points.max(axis=0)
     head = 0.55 * np.linalg.norm(found.points[[11, 12]].mean(axis=0) - found.points[0])
     pad = 0.03 * float(high[1] - low[1])
-    return np.array([low[0] - pad, min(low[1], found.points[0, 1] - head), high[0] + pad, high[1] + pad])
+    return np.array(
+        [low[0] - pad, min(low[1], found.points[0, 1] - head), high[0] + pad, high[1] + pad]
+    )
 
 
 def box_height(found: Landmarks) -> float:
@@ -239,7 +243,7 @@ def intersection(one: Array, other: Array) -> float:
 
 def torso_colours(image: Picture, found: Landmarks) -> Array:
     """(64,) histogram of hue and saturation between shoulders and hips, sum 1; even where nothing of it is in view."""
-    cv2 = require("cv2", extra="video")
+    cv2 = opencv()
     corners = found.points[list(_TORSO)]
     height, width = image.shape[:2]
     low = np.clip(corners.min(axis=0), 0, (width - 1, height - 1)).astype(int)

@@ -1,16 +1,17 @@
-"""A motion from a video -> a picture of it beside the video: what the camera saw, the motion from there and from aside.
+"""A motion from a video -> a picture of it beside the video: what the camera saw, the motion from there, and aside.
 
-Columns are moments. Rows: the video around the person; the mannequin seen from the camera's side; the same from the left
-of the picture. The lines in the drawings are the floor, a metre apart.
+Columns are moments. Rows: the video around the person; the mannequin seen from the camera's side; the same from the
+left of the picture. The lines in the drawings are the floor, a metre apart.
 """
 
 from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from motionmill.formats.figure import figure
 from motionmill.formats.raster import Camera, look, paint
@@ -18,6 +19,8 @@ from motionmill.motion.motion import Motion
 from motionmill.video.candidate import PersonClip, RejectedCandidate
 from motionmill.video.config import FrameConfig
 from motionmill.video.frames import Picture, Span, clip_frames, probe
+
+Array = NDArray[Any]
 
 _SIZE: Final = (180, 220)  # of a panel, pixels
 _FIELD: Final = 0.45  # of view of the drawings, radians
@@ -52,11 +55,18 @@ def video_sheet(
     if path.suffix.lower() != ".png":
         raise ValueError(f"{path.name}: a sheet is written as .png")
     if person.times is None or person.boxes is None or not len(person.times):
-        raise ValueError(f"candidate {person.id} is a clip without a person; there is nothing to draw")
+        raise ValueError(
+            f"candidate {person.id} is a clip without a person; there is nothing to draw"
+        )
     start, end = person.frames
     frames = next(clip_frames(probe(video, config), [Span(start, end, start, end)], config))
     moments = np.linspace(person.times[0], person.times[-1], columns)
-    rows = [[_crop(frames.images[_nearest(frames.times, t)], person.boxes[_nearest(person.times, t)]) for t in moments]]
+    rows = [
+        [
+            _crop(frames.images[_nearest(frames.times, t)], person.boxes[_nearest(person.times, t)])
+            for t in moments
+        ]
+    ]
     if person.motion is not None:
         rows += [_drawn(person.motion, moments - person.times[0], azimuth) for azimuth in _VIEWS]
     sheet = np.concatenate([np.concatenate(row, axis=1) for row in rows])
@@ -65,11 +75,11 @@ def video_sheet(
     partial.replace(path)
 
 
-def _nearest(times: np.ndarray, time: float) -> int:
+def _nearest(times: Array, time: float) -> int:
     return int(np.abs(times - time).argmin())
 
 
-def _crop(image: Picture, box: np.ndarray) -> Picture:
+def _crop(image: Picture, box: Array) -> Picture:
     """The picture around a box, in the shape of a panel; grey where there is none."""
     from PIL import Image
 
@@ -84,7 +94,7 @@ def _crop(image: Picture, box: np.ndarray) -> Picture:
     return np.asarray(part)
 
 
-def _drawn(motion: Motion, seconds: np.ndarray, azimuth: float) -> list[Picture]:
+def _drawn(motion: Motion, seconds: Array, azimuth: float) -> list[Picture]:
     """The mannequin at some times, the camera following it."""
     shape = figure(motion)
     axes = look(azimuth, _ELEVATION)
@@ -104,7 +114,7 @@ def _drawn(motion: Motion, seconds: np.ndarray, azimuth: float) -> list[Picture]
     return pictures
 
 
-def _floor_lines(image: np.ndarray, camera: Camera, root: np.ndarray) -> None:
+def _floor_lines(image: Array, camera: Camera, root: Array) -> None:
     """Lines a metre apart on the floor, drawn as points."""
     near = np.round(root[[0, 2]])
     steps = np.arange(-3, 4)
@@ -113,7 +123,7 @@ def _floor_lines(image: np.ndarray, camera: Camera, root: np.ndarray) -> None:
         points = np.zeros((len(steps), len(along), 3))
         points[..., 0 if axis == 0 else 2] = (near[axis] + steps)[:, None]
         points[..., 2 if axis == 0 else 0] = near[1 - axis] + along
-        pixels, depth = camera.project(points.reshape(-1, 3))
+        pixels, depth = camera.project(points.reshape(-1, 3).astype(np.float32))
         pixels = pixels[depth > 0.2].round().astype(int)
         inside = ((pixels >= 0) & (pixels < (image.shape[1], image.shape[0]))).all(axis=1)
         image[pixels[inside, 1], pixels[inside, 0]] = 190

@@ -6,11 +6,13 @@ picture to picture, compared with that of its neighbours, so that a moving camer
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from motionmill.extras import require
 from motionmill.video.config import ShotConfig
@@ -50,21 +52,25 @@ def find_shots(pictures: Iterable[tuple[float, Picture]], config: ShotConfig) ->
         window_width=_WINDOW,
         min_content_val=config.cut_threshold,
     )
-    cuts: set[int] = set()
+    found: set[int] = set()
     times: list[float] = []
     dark: list[bool] = []
-    picture = None
-    for time, picture in pictures:
-        code = FrameTimecode(len(times), fps=30.0)  # only counts frames
-        found = detector.process_frame(code, np.ascontiguousarray(picture[..., ::-1]))
-        cuts.update(cut.frame_num for cut in found)
+    last: Picture | None = None
+
+    def judge(number: int, picture: Picture) -> None:
+        code = FrameTimecode(number, fps=30.0)  # only counts frames
+        cuts = detector.process_frame(code, np.ascontiguousarray(picture[..., ::-1]))
+        found.update(cut.frame_num for cut in cuts)
+
+    for time, last in pictures:
+        judge(len(times), last)
         times.append(time)
-        dark.append(float(picture.mean()) < config.fade_level)
-    for extra in range(_WINDOW if picture is not None else 0):  # so that the last frames are judged
-        code = FrameTimecode(len(times) + extra, fps=30.0)
-        found = detector.process_frame(code, np.ascontiguousarray(picture[..., ::-1]))
-        cuts.update(cut.frame_num for cut in found if cut.frame_num < len(times))
-    cuts, spans = _split(sorted(cuts), np.array(dark, dtype=bool))
+        dark.append(float(last.mean()) < config.fade_level)
+    for extra in range(_WINDOW if last is not None else 0):  # so that the last frames are judged
+        assert last is not None
+        judge(len(times) + extra, last)
+    known = sorted(cut for cut in found if cut < len(times))
+    cuts, spans = _split(known, np.array(dark, dtype=bool))
     return Shots(spans, cuts, np.array(times))
 
 
@@ -75,7 +81,7 @@ def clips_of(shot: tuple[int, int], times: Times, config: ShotConfig) -> list[Sp
     count = max(1, math.ceil((times[end - 1] + step - times[start]) / config.max_seconds - 1e-6))
     bounds = [start + round((end - start) * part / count) for part in range(count + 1)]
     spans = []
-    for first, last in zip(bounds, bounds[1:], strict=False):
+    for first, last in itertools.pairwise(bounds):
         before = times[first] - config.context_seconds
         after = times[last - 1] + config.context_seconds
         low = max(start, int(np.searchsorted(times, before)))
@@ -84,7 +90,7 @@ def clips_of(shot: tuple[int, int], times: Times, config: ShotConfig) -> list[Sp
     return spans
 
 
-def _split(cuts: list[int], dark: np.ndarray) -> tuple[list[int], list[tuple[int, int]]]:
+def _split(cuts: list[int], dark: NDArray[np.bool_]) -> tuple[list[int], list[tuple[int, int]]]:
     """Cuts with the middles of slow fades added, and the runs of frames between them that are not black."""
     edges = np.flatnonzero(np.diff(np.concatenate(([False], dark, [False])).astype(np.int8)))
     fades = list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))

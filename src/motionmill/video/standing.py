@@ -25,13 +25,20 @@ from motionmill.video.landmark_filter import Array
 from motionmill.video.landmarks import LANDMARKS
 
 _MOST_LEAN: Final = 0.45  # largest correction of gravity, radians
-_STRAIGHT: Final = 0.9  # cosine between thigh and shin, and between trunk and legs, of somebody who stands
+_STRAIGHT: Final = (
+    0.9  # cosine between thigh and shin, and between trunk and legs, of somebody who stands
+)
 _FEWEST_STANDING: Final = 0.1  # share of frames
 _EXTENDED: Final = 0.95  # of a leg's longest extension in the picture
 _LONGEST: Final = 0.9  # share of frames in which a leg is shorter than what is taken as its longest
-_LEAST_LEG: Final = 1.25  # of the trunk (shoulders to hips): legs that never seem so long are never stretched
+_LEAST_LEG: Final = (
+    1.25  # of the trunk (shoulders to hips): legs that never seem so long are never stretched
+)
 _LEAST_BEND: Final = 0.015  # of a knee before the line from hip to ankle, metres
-_LEVELLED: Final = (0.5, 0.9)  # angle of a resting sole to the floor: levelled below, left alone above, radians
+_LEVELLED: Final = (
+    0.5,
+    0.9,
+)  # angle of a resting sole to the floor: levelled below, left alone above, radians
 
 
 def with_straight_legs(world: Array) -> Array:
@@ -43,11 +50,16 @@ def with_straight_legs(world: Array) -> Array:
     """
     points = {name: world[:, index] for index, name in enumerate(LANDMARKS)}
     trunk = (
-        points["left_shoulder"] + points["right_shoulder"] - points["left_hip"] - points["right_hip"]
+        points["left_shoulder"]
+        + points["right_shoulder"]
+        - points["left_hip"]
+        - points["right_hip"]
     ) / 2
     across = points["left_hip"] - points["right_hip"]
     facing = np.cross(across, trunk)
-    towards = facing[:, 2] / np.maximum(np.linalg.norm(facing, axis=1), 1e-9)  # cosine to the camera
+    towards = facing[:, 2] / np.maximum(
+        np.linalg.norm(facing, axis=1), 1e-9
+    )  # cosine to the camera
     tall = float(np.median(np.linalg.norm(trunk, axis=1)))
     straight = world.copy()
     for side in ("left", "right"):
@@ -58,7 +70,9 @@ def with_straight_legs(world: Array) -> Array:
         if longest < _LEAST_LEG * tall:
             continue
         # Where the knee would be on the line from hip to ankle, at the height where it is seen.
-        share = np.sum((knee - hip)[:, :2] * (ankle - hip)[:, :2], axis=1) / np.maximum(extent**2, 1e-9)
+        share = np.sum((knee - hip)[:, :2] * (ankle - hip)[:, :2], axis=1) / np.maximum(
+            extent**2, 1e-9
+        )
         off = knee[:, 2] - hip[:, 2] - share * (ankle - hip)[:, 2]
         weight = stretched * towards
         bias = float((weight * off).sum() / ((weight * towards).sum() + 0.02 * len(off)))

@@ -4,7 +4,7 @@ A work folder holds
     work.jsonl          a line a person: id, clip, boxes, frames, fps, width, height, focal, result
     clips/ID.mp4        the pictures at an even rate, from the person's first to the last
     boxes/ID.npz        boxes (T, 4) left, top, right, bottom in pixels of the clip; seconds (T,) in the video
-    results/ID.npz      what the other estimator writes: SMPL parameters as `formats.smpl` reads them (.pt too), T frames
+    results/ID.npz      what the other estimator writes: SMPL parameters that `formats.smpl` reads (.pt too), T frames
 
 Whoever has written results runs the same extraction again: persons with a result become motion, the others stay
 pending. Tracks follow from the pictures alone, so that ids are the same again.
@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from motionmill.extras import require
 from motionmill.formats import smpl
@@ -108,8 +109,11 @@ class WorkList:
         _save_arrays(self._folder / str(line["boxes"]), {"boxes": even, "seconds": grid})
         nearest = np.abs(frames.times[None] - grid[:, None]).argmin(axis=1)
         _save_clip(self._folder / str(line["clip"]), frames.images, nearest, self._config.fps)
-        with (self._folder / "work.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        path = self._folder / "work.jsonl"
+        whole = "".join(json.dumps(item) + "\n" for item in [*read_work(self._folder), line])
+        partial = path.with_name(f".partial-{path.name}")
+        partial.write_text(whole, encoding="utf-8")
+        partial.replace(path)
 
 
 def read_work(folder: Path) -> list[dict[str, Any]]:
@@ -177,11 +181,11 @@ def _filled(word: str, places: Mapping[str, str]) -> str:
 def _save_arrays(path: Path, values: dict[str, Array]) -> None:
     partial = path.with_name(f".partial-{path.name}")
     with partial.open("wb") as file:
-        np.savez(file, **values)  # type: ignore[arg-type]
+        np.savez(file, **values)
     partial.replace(path)
 
 
-def _save_clip(path: Path, images: np.ndarray, order: np.ndarray, fps: float) -> None:
+def _save_clip(path: Path, images: NDArray[np.uint8], order: NDArray[np.int64], fps: float) -> None:
     """Pictures in an order -> H.264 at an even rate."""
     av = require("av", extra="video")
     partial = path.with_name(f".partial-{path.name}")
@@ -194,4 +198,3 @@ def _save_clip(path: Path, images: np.ndarray, order: np.ndarray, fps: float) ->
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
     partial.replace(path)
-
