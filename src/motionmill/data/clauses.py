@@ -73,6 +73,7 @@ class Sentence:
 def parse(caption: str) -> Sentence:
     """Take a caption apart. What cannot be read has no clauses."""
     text = " ".join(caption.split()).rstrip(" .!;:")
+    text = re.sub(r"\b(an?|the) \1\b", r"\1", text)
     plain = Sentence("", "finite", (), True, text)
     match = _subject_pattern().match(text)
     subject, after = (match[0], text[match.end() :].strip()) if match else ("", text)
@@ -135,7 +136,8 @@ def _tense(after: str, has_subject: bool) -> tuple[Tense | None, int]:
     if form == "gerund":
         return "gerund", 0
     if form == "base" and not has_subject:
-        following = words[place + 1].lower().rstrip(",") if len(words) > place + 1 else ""
+        alone = words[place].endswith(",") or len(words) <= place + 1
+        following = "" if alone else words[place + 1].lower().rstrip(",")
         return (None, 0) if following in verb_forms() or following.endswith("ed") else ("base", 0)
     return None, 0
 
@@ -190,4 +192,4 @@ def _doubtful(clause: Clause, tense: Tense) -> bool:
         before = clause.rest[: match.start()]
         if form == "finite" and not _NOUN_BEFORE.search(before):
             return True
-    return bool(re.search(r"\b\w+ed\b", clause.rest)) and tense == "base"
+    return tense == "base" and bool(re.search(r"\b\w+ed\b|, | (?:and|then) ", clause.rest))

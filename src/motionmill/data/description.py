@@ -98,7 +98,9 @@ def _events(curves: Track) -> list[Event]:
     higher = climbs(curves, ~upright | _during(curves, leaps))
     found = [*turned, *travelled, *held, *leaps, *bent, *arms, *legs, *body, *higher]
     found += head_events(curves, moving)
-    return sorted(found, key=lambda each: (each.start, each.end, each.kind, each.part, each.direction))
+    return sorted(
+        found, key=lambda each: (each.start, each.end, each.kind, each.part, each.direction)
+    )
 
 
 def _goes_along(event: Event, travelled: list[Event]) -> bool:

@@ -156,7 +156,11 @@ def _planted(track: Track) -> NDArray[np.bool_]:
     planted = np.zeros(len(track), bool)
     for foot in (*ANKLES, *TOES):
         place = track.joints[:, foot]
-        speed = np.linalg.norm(np.gradient(place, axis=0), axis=1) * FPS if len(place) > 1 else place[:, 0]
+        speed = (
+            np.linalg.norm(np.gradient(place, axis=0), axis=1) * FPS
+            if len(place) > 1
+            else place[:, 0]
+        )
         for start, stop in spans(speed < 0.35, shortest=0.16):
             planted[start:stop] = True
     return planted
@@ -185,7 +189,9 @@ def climbs(track: Track, away: NDArray[np.bool_]) -> list[Event]:
         around = slice(max(0, start - 10), stop + 10)
         if abs(change) < _STEP_UP or (away | (track.upright < 0.6))[around].mean() > 0.2:
             continue
-        if not (planted[max(0, start - 15) : start + 3].any() and planted[stop - 2 : stop + 15].any()):
+        if not (
+            planted[max(0, start - 15) : start + 3].any() and planted[stop - 2 : stop + 15].any()
+        ):
             continue
         name = "up" if change > 0 else "down"
         found.append(event("climb", start, stop, "body", name, metres=abs(change)))
@@ -223,7 +229,15 @@ def bows(track: Track, moving: NDArray[np.bool_]) -> list[Event]:
         kind = "bow" if _calm_hands(track, start, stop, peak) else "bend"
         direction = "down" if low < 0.38 or lean[peak] > 95 else "forward"
         found.append(
-            event("bend" if direction == "down" else kind, start, stop, "torso", direction, degrees=lean[peak], low=low)  # fmt: skip
+            event(
+                "bend" if direction == "down" else kind,
+                start,
+                stop,
+                "torso",
+                direction,
+                degrees=lean[peak],
+                low=low,
+            )  # fmt: skip
         )
     return counted(found, pause=2.5)
 
@@ -296,4 +310,3 @@ def head_events(track: Track, moving: NDArray[np.bool_]) -> list[Event]:
             degrees = float(signed[start:stop].max())
             found.append(event("look", start, stop, "head", name, degrees=degrees))
     return counted(found, pause=2.0)
-

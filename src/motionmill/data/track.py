@@ -25,7 +25,9 @@ SHOULDERS, ELBOWS, WRISTS = (16, 17), (18, 19), (20, 21)
 ANKLE_HEIGHT, TOE_HEIGHT, PELVIS_HEIGHT = 0.075, 0.02, 0.955  # of our standing adult, metres
 
 _HAND: Final = 0.16  # metres from the wrist to the fingertips
-_SWAY_FRAMES: Final = 21  # the pelvis turns to and fro with every step: a heading is averaged over 0.7 s
+_SWAY_FRAMES: Final = (
+    21  # the pelvis turns to and fro with every step: a heading is averaged over 0.7 s
+)
 
 
 @dataclass(frozen=True, eq=False)
