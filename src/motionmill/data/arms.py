@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Final
 
@@ -186,7 +187,7 @@ def _waves(arm: Arm, moving: NDArray[np.bool_]) -> list[Event]:
         if not arm.usable[first : last + 1].all() or np.median(arm.point[first : last + 1]) < 0.05:
             continue
         found.append(
-            event(  # fmt: skip
+            event(
                 "wave",
                 first,
                 last,
@@ -206,7 +207,7 @@ def _quick_swings(curve: Curve, height: Curve, offset: int) -> tuple[int, int, i
     """
     ends = swings(curve, _SWING)
     best, run, levels = (0, offset, offset), [ends[0]], 0
-    for before, after in zip(ends[:-1], ends[1:], strict=True):
+    for before, after in itertools.pairwise(ends):
         size, seconds = abs(curve[after] - curve[before]), (after - before) / FPS
         level = abs(height[after] - height[before]) < max(0.15, 0.6 * size)
         quick = size > _SWING and (seconds < 0.75 or (size > _WIDE_SWING and seconds < 1.3))
@@ -231,7 +232,8 @@ def _punches(arm: Arm, moving: NDArray[np.bool_]) -> list[Event]:
         back = ahead[top] - ahead[top : low + 1].min() > 0.1 or low == len(ahead) - 1
         if ahead[top] > _PUNCH_REACH and straight and level and back:
             begin = max(0, start - 3)
-            found.append(event("punch", begin, top + 4, arm.part, "forward", speed=speed[start:stop, 2].max()))  # fmt: skip
+            fastest = speed[start:stop, 2].max()
+            found.append(event("punch", begin, top + 4, arm.part, "forward", speed=fastest))
     return counted(found, pause=2.0)
 
 

@@ -136,7 +136,7 @@ def _lifts(track: Track, side: int, calm: NDArray[np.bool_]) -> list[Event]:
                 direction,
                 height=height,
                 seconds=seconds,
-            )  # fmt: skip
+            )
         )
     return found
 

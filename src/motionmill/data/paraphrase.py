@@ -1,7 +1,7 @@
-"""A caption -> captions that say the same, by rules: other words for who moves, for verbs and adverbs, other forms of the
-verb, other places of an adverb or a clause, other sentences around it.
+"""A caption -> captions that say the same, by rules, without any model.
 
-The tables are in `phrases/paraphrase.yaml`. Whatever a rule makes, `directions.check_rewrite` has the last word.
+Other words for who moves, for verbs and adverbs; other forms of the verb; other places of an adverb or a clause; other
+sentences around it. The tables are in `phrases/paraphrase.yaml`, and `directions.check_rewrite` has the last word.
 """
 
 from __future__ import annotations
@@ -138,7 +138,8 @@ def _has_verb(text: str) -> bool:
     known = verb_forms()
     words = text.lower().split()[1:6]
     return any(
-        word in ("is", "has", "are") or known.get(word, ("", ""))[1] == "finite" for word in words
+        word in ("is", "has", "are") or (word in known and known[word][1] == "finite")
+        for word in words
     )
 
 

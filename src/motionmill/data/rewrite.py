@@ -78,7 +78,7 @@ class ChatRewriter:
         return self.chat.usage
 
     def rewrite(self, caption: str, *, count: int = MAX_REWRITES, seed: int = 0) -> list[str]:
-        """Rewrites by the model; bad ones are left out, and where less than half are good it is told why and asked again.
+        """Rewrites by the model; bad ones are left out. Where less than half are good it is asked again and told why.
 
         Raises:
             PendingError: no usable answer in all attempts; `permanent` where the endpoint refuses for good.

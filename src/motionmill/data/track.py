@@ -1,7 +1,7 @@
 """A motion -> the curves that a description is read from: places seen from the body, headings, paces, leans.
 
-Shapes: T frames at 30 fps, J = 22 joints. Everything is in metres of an adult of 1.70 m, radians and seconds; heights are
-over the floor under the clip. Body frame: x to the person's left, y up, z ahead, at the pelvis' place on the floor.
+Shapes: T frames at 30 fps, J = 22 joints. Everything is in metres of an adult of 1.70 m, radians and seconds; heights
+are over the floor under the clip. Body frame: x to the person's left, y up, z ahead, at the pelvis' place on the floor.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def track(motion: Motion) -> Track:
     """
     if motion.skeleton.names != SMPL_22_NAMES:
         raise ValueError(
-            f"describe: a skeleton of {motion.skeleton.num_joints} joints; expected SMPL-22's: retarget the motion first"
+            f"describe: a skeleton of {motion.skeleton.num_joints} joints; expected SMPL-22's: retarget it first"
         )
     motion = motion.resample(FPS)
     positions, rotations = motion.skeleton.forward_kinematics(

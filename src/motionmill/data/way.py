@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Final
 
@@ -30,7 +31,7 @@ def turns(track: Track) -> list[Event]:
     degrees = np.degrees(track.heading)
     found = []
     ends = swings(degrees, _TURN_BACK)
-    for start, stop in zip(ends[:-1], ends[1:], strict=True):
+    for start, stop in itertools.pairwise(ends):
         for first, last in _without_rests(degrees, start, stop):
             change = float(degrees[last] - degrees[first])
             if abs(change) >= _TURN:
