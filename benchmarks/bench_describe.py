@@ -56,7 +56,9 @@ EXPECTED: dict[str, tuple[str, str]] = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path, help="the packed Bandai Namco clips")
-    parser.add_argument("--every", type=int, default=1, help="take every so many-th clip of a class")
+    parser.add_argument(
+        "--every", type=int, default=1, help="take every so many-th clip of a class"
+    )
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("-o", "--output", type=Path)
     arguments = parser.parse_args()
@@ -64,7 +66,11 @@ def main() -> None:
     motions = labelled(arguments.folder, arguments.every)
     result = {
         "host": host(),
-        "asked": {"says the label, %": ">= 90", "contradicts it, %": "<= 5", "ms a ten-second clip": "< 8"},
+        "asked": {
+            "says the label, %": ">= 90",
+            "contradicts it, %": "<= 5",
+            "ms a ten-second clip": "< 8",
+        },
         "classes": [class_row(label, motions[label]) for label in EXPECTED],
         "speed": speed(motions, arguments.repeats),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Final
 
@@ -83,7 +84,8 @@ def arm_events(track: Track, moving: NDArray[np.bool_]) -> list[Event]:
         raised = [
             each
             for each in _raises(track, arm)
-            if not _swings_along(each, moving) and not any(overlap(each, wave) > 0.5 for wave in waved)
+            if not _swings_along(each, moving)
+            and not any(overlap(each, wave) > 0.5 for wave in waved)
         ]
         found += struck + waved
         found += [each for each in raised if not _within(each, together + struck)]
@@ -178,14 +180,21 @@ def _waves(arm: Arm, moving: NDArray[np.bool_]) -> list[Event]:
         count, first, last = _quick_swings(arm.tip[start:stop, 0], arm.tip[start:stop, 1], start)
         middle = float(np.median(arm.hand[first : last + 1, 1])) if count else -1.0
         wide = np.ptp(arm.tip[first : last + 1], axis=0).max() > 2 * _WIDE_SWING
-        if count < (_SWINGS - 1 if wide and last - first > 1.2 * FPS else _SWINGS) or middle < (-0.05 if moving[start:stop].mean() > 0.3 else -0.27):
+        if count < (_SWINGS - 1 if wide and last - first > 1.2 * FPS else _SWINGS) or middle < (
+            -0.05 if moving[start:stop].mean() > 0.3 else -0.27
+        ):
             continue
         if not arm.usable[first : last + 1].all() or np.median(arm.point[first : last + 1]) < 0.05:
             continue
         found.append(
-            event(  # fmt: skip
-                "wave", first, last, arm.part, "above the head" if middle > 0.3 else "",
-                count=max(1, round(count / 2)), height=middle,
+            event(
+                "wave",
+                first,
+                last,
+                arm.part,
+                "above the head" if middle > 0.3 else "",
+                count=max(1, round(count / 2)),
+                height=middle,
             )
         )
     return counted(found, pause=1.0)
@@ -198,7 +207,7 @@ def _quick_swings(curve: Curve, height: Curve, offset: int) -> tuple[int, int, i
     """
     ends = swings(curve, _SWING)
     best, run, levels = (0, offset, offset), [ends[0]], 0
-    for before, after in zip(ends[:-1], ends[1:], strict=True):
+    for before, after in itertools.pairwise(ends):
         size, seconds = abs(curve[after] - curve[before]), (after - before) / FPS
         level = abs(height[after] - height[before]) < max(0.15, 0.6 * size)
         quick = size > _SWING and (seconds < 0.75 or (size > _WIDE_SWING and seconds < 1.3))
@@ -223,7 +232,8 @@ def _punches(arm: Arm, moving: NDArray[np.bool_]) -> list[Event]:
         back = ahead[top] - ahead[top : low + 1].min() > 0.1 or low == len(ahead) - 1
         if ahead[top] > _PUNCH_REACH and straight and level and back:
             begin = max(0, start - 3)
-            found.append(event("punch", begin, top + 4, arm.part, "forward", speed=speed[start:stop, 2].max()))  # fmt: skip
+            fastest = speed[start:stop, 2].max()
+            found.append(event("punch", begin, top + 4, arm.part, "forward", speed=fastest))
     return counted(found, pause=2.0)
 
 
@@ -288,7 +298,13 @@ def _held_places(track: Track, arm: Arm, moving: NDArray[np.bool_]) -> list[Even
     to_elbow = np.linalg.norm(wrist - own[:, ELBOWS[1 - side]], axis=1)
     to_chest = np.linalg.norm(wrist - own[:, SPINE3], axis=1)
     places = (
-        ("hip", (track.joints[:, PELVIS, 1] > 0.75) & (to_hip < 0.24) & (arm.bend < 128) & (elbow_out > 0.06)),
+        (
+            "hip",
+            (track.joints[:, PELVIS, 1] > 0.75)
+            & (to_hip < 0.24)
+            & (arm.bend < 128)
+            & (elbow_out > 0.06),
+        ),
         ("head", (to_head < 0.2) & (arm.hand[:, 1] > -0.12)),
         ("fold", (to_elbow < 0.17) & (arm.bend < 115)),
         ("chest", (to_chest < 0.2) & (arm.bend < 95) & (to_elbow >= 0.17)),
@@ -316,9 +332,7 @@ def _reaches(arm: Arm, moving: NDArray[np.bool_]) -> list[Event]:
         ("backward", ahead < _BACK, low),
     ):
         for start, stop in spans(away & held, shortest=0.3, gap=0.2):
-            found.append(
-                event("reach", start, stop, arm.part, name, still=float(start < 3))
-            )
+            found.append(event("reach", start, stop, arm.part, name, still=float(start < 3)))
     return counted(found, pause=1.5)
 
 

@@ -22,8 +22,8 @@ _OTHER_SUBJECT: Final = re.compile(
 )
 _PHASES: Final = ("start", "begin", "stop", "continue", "keep")
 _UNKNOWN_VERB: Final = re.compile(
-    r"(?:,|\band|\bthen|\bafterwards) (?:then )?(?!(?:hands|arms|legs|knees|shoulders|elbows|hips|this|its|his|towards|forwards"
-    r"|backwards|sideways|steps|perhaps|always)\b)[a-z]+(?<!s)s\b"
+    r"(?:,|\band|\bthen|\bafterwards) (?:then )?(?!(?:hands|arms|legs|knees|shoulders|elbows|hips|this|its|his|towards"
+    r"|forwards|backwards|sideways|steps|perhaps|always)\b)[a-z]+(?<!s)s\b"
 )
 _UNKNOWN_PARTICIPLE: Final = re.compile(r"(?:,|\band|\bthen|\bafterwards) (?:then )?[a-z]+ing\b")
 _NOUN_BEFORE: Final = re.compile(
@@ -73,6 +73,7 @@ class Sentence:
 def parse(caption: str) -> Sentence:
     """Take a caption apart. What cannot be read has no clauses."""
     text = " ".join(caption.split()).rstrip(" .!;:")
+    text = re.sub(r"\b(an?|the) \1\b", r"\1", text)
     plain = Sentence("", "finite", (), True, text)
     match = _subject_pattern().match(text)
     subject, after = (match[0], text[match.end() :].strip()) if match else ("", text)
@@ -83,7 +84,7 @@ def parse(caption: str) -> Sentence:
         return Sentence(_with_article(subject), "finite", (), True, text) if subject else plain
     clauses = _clauses(after[start:], tense)
     rigid = any(_doubtful(clause, tense) for clause in clauses)
-    if tense == "base" and (rigid or text != text.lower() and not text[1:].islower()):
+    if tense == "base" and (rigid or (text != text.lower() and not text[1:].islower())):
         return plain
     return Sentence(_with_article(subject), tense, clauses, rigid, text)
 
@@ -124,10 +125,10 @@ def _tense(after: str, has_subject: bool) -> tuple[Tense | None, int]:
     place = 1 if words[0].lower() in _adverbs() and len(words) > 1 else 0
     first = words[place].lower().rstrip(",")
     if has_subject and first == "is":
-        following = words[place + 1 :]
-        if following and following[0].lower() in _adverbs():
-            following = following[1:]
-        known = bool(following) and _form(following[0]) == "gerund"
+        coming = words[place + 1 :]
+        if coming and coming[0].lower() in _adverbs():
+            coming = coming[1:]
+        known = bool(coming) and _form(coming[0]) == "gerund"
         return ("continuous", len(" ".join(words[: place + 1])) + 1) if known else (None, 0)
     form = _form(first)
     if form == "finite" and has_subject:
@@ -135,7 +136,8 @@ def _tense(after: str, has_subject: bool) -> tuple[Tense | None, int]:
     if form == "gerund":
         return "gerund", 0
     if form == "base" and not has_subject:
-        following = words[place + 1].lower().rstrip(",") if len(words) > place + 1 else ""
+        alone = words[place].endswith(",") or len(words) <= place + 1
+        following = "" if alone else words[place + 1].lower().rstrip(",")
         return (None, 0) if following in verb_forms() or following.endswith("ed") else ("base", 0)
     return None, 0
 
@@ -190,4 +192,4 @@ def _doubtful(clause: Clause, tense: Tense) -> bool:
         before = clause.rest[: match.start()]
         if form == "finite" and not _NOUN_BEFORE.search(before):
             return True
-    return bool(re.search(r"\b\w+ed\b", clause.rest)) and tense == "base"
+    return tense == "base" and bool(re.search(r"\b\w+ed\b|, | (?:and|then) ", clause.rest))

@@ -16,20 +16,11 @@ from motionmill.data import telling
 from motionmill.data.arms import arm_events
 from motionmill.data.events import FPS, overlap
 from motionmill.data.events import Event as Event
+from motionmill.data.flights import climbs, jumps
 from motionmill.data.legs import leg_events
-from motionmill.data.posture import (
-    CROUCH,
-    SQUAT,
-    STAND,
-    bows,
-    climbs,
-    head_events,
-    jumps,
-    leans,
-    posture_events,
-    postures,
-)
+from motionmill.data.posture import CROUCH, SQUAT, STAND, posture_events, postures
 from motionmill.data.track import Track, track
+from motionmill.data.trunk import bows, head_events, leans
 from motionmill.data.way import on_the_spot, turns, ways
 from motionmill.motion.motion import Motion
 
@@ -98,7 +89,9 @@ def _events(curves: Track) -> list[Event]:
     higher = climbs(curves, ~upright | _during(curves, leaps))
     found = [*turned, *travelled, *held, *leaps, *bent, *arms, *legs, *body, *higher]
     found += head_events(curves, moving)
-    return sorted(found, key=lambda each: (each.start, each.end, each.kind, each.part, each.direction))
+    return sorted(
+        found, key=lambda each: (each.start, each.end, each.kind, each.part, each.direction)
+    )
 
 
 def _goes_along(event: Event, travelled: list[Event]) -> bool:

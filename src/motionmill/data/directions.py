@@ -35,7 +35,8 @@ _BOTH: Final = re.compile(
 _PARTICLE: Final = re.compile(
     r"\b(sit|sits|sat|sitting|lie|lies|lay|lying|lays|laying|crouch\w*|squat\w*|kneel\w*|knelt|stand|stands|stood|standing"
     r"|get|gets|got|getting|wake\w*|warm\w*|speed\w*|slow\w*|calm\w*|pick\w*|put|puts|putting|bend|bends|bent|bending"
-    r"|fall|falls|fell|falling|stoop\w*|duck\w*|straighten\w*|end|ends|hold|holds|holding|rais\w+|lift\w*|lower\w*) (?:up|down)\b"
+    r"|fall|falls|fell|falling|stoop\w*|duck\w*|straighten\w*|end|ends|hold|holds|holding|rais\w+|lift\w*|lower\w*)"
+    r" (?:up|down)\b"
 )
 _RAISES: Final = re.compile(r"\b(?:rais(?:e|es|ed|ing)|lift(?:s|ed|ing)?|elevat\w+)\b")
 _LOWERS: Final = re.compile(r"\blower(?:s|ed|ing)\b|\blower (?=the|his|her|its|their|both)")

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+
 @dataclass(frozen=True)
 class Event:
     """One thing that a person does.

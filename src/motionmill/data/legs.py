@@ -128,7 +128,15 @@ def _lifts(track: Track, side: int, calm: NDArray[np.bool_]) -> list[Event]:
             continue
         height = float(track.feet[top, side])
         found.append(
-            event(kind, max(0, start - 4), stop + 4, f"{SIDES[side]} leg", direction, height=height, seconds=seconds)  # fmt: skip
+            event(
+                kind,
+                max(0, start - 4),
+                stop + 4,
+                f"{SIDES[side]} leg",
+                direction,
+                height=height,
+                seconds=seconds,
+            )
         )
     return found
 
@@ -159,7 +167,9 @@ def _single_steps(track: Track, calm: NDArray[np.bool_]) -> list[Event]:
     found = []
     for side in (0, 1):
         foot = track.joints[:, ANKLES[side]][:, [0, 2]]
-        speed = np.linalg.norm(np.gradient(foot, axis=0), axis=1) * FPS if len(foot) > 1 else foot[:, 0]
+        speed = (
+            np.linalg.norm(np.gradient(foot, axis=0), axis=1) * FPS if len(foot) > 1 else foot[:, 0]
+        )
         for start, stop in spans((smooth(speed, 3) > 0.35) & calm, shortest=0.15, gap=0.1):
             moved = foot[min(stop, len(foot) - 1)] - foot[start]
             if np.hypot(*moved) < _STEP:

@@ -1,7 +1,7 @@
-"""A caption -> captions that say the same, by rules: other words for who moves, for verbs and adverbs, other forms of the
-verb, other places of an adverb or a clause, other sentences around it.
+"""A caption -> captions that say the same, by rules, without any model.
 
-The tables are in `phrases/paraphrase.yaml`. Whatever a rule makes, `directions.check_rewrite` has the last word.
+Other words for who moves, for verbs and adverbs; other forms of the verb; other places of an adverb or a clause; other
+sentences around it. The tables are in `phrases/paraphrase.yaml`, and `directions.check_rewrite` has the last word.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from motionmill.data.directions import check_rewrite
 from motionmill.data.grammar import conjugate, entries, load_phrases, past_tense, tidy
 
 _DRAWS: Final = 40  # for one rewrite, before no more are looked for
-_NEUTRAL: Final = re.compile(r"(?:an?|one|this|the)? ?(?:person|human|human being|individual)|someone|somebody")
+_NEUTRAL: Final = re.compile(
+    r"(?:an?|one|this|the)? ?(?:person|human|human being|individual)|someone|somebody"
+)
 _SEQUENCE: Final = re.compile(r"\b(?:then|afterwards|after that)\b")
 _THINGS: Final = ("spring", "string", "something", "anything", "everything", "morning", "evening")
 _FORMS: Final = ("finite", "finite", "continuous", "past", "shown", "led", "base")
@@ -86,11 +88,11 @@ def _listed(name: str) -> tuple[str, ...]:
 
 
 def _lowered(text: str) -> str:
-    """A small first letter, or small letters throughout where every word has a capital; "TV" stays."""
+    """Small letters, as in a sentence; "TV" and "DrunkWalk" stay as they are."""
     words = text.split(" ")
-    if all(re.fullmatch(r"[A-Z][a-z,]*|[^A-Za-z]+", word) for word in words):
+    if all(re.fullmatch(r"[A-Z]?[a-z'-]*,?|[^A-Za-z]+", word) for word in words):
         return text.lower()
-    return text if text[:2].isupper() else text[:1].lower() + text[1:]
+    return text if re.search(r"[A-Z]", words[0][1:]) else text[:1].lower() + text[1:]
 
 
 def _whole(sentence: Sentence, rng: random.Random) -> str:
@@ -99,12 +101,22 @@ def _whole(sentence: Sentence, rng: random.Random) -> str:
     subject = sentence.subject
     if subject:
         match = re.match(re.escape(subject.removeprefix("a ").removeprefix("an ")), text, re.I)
-        after = text[len(subject) :] if text.lower().startswith(subject) else text[match.end() :] if match else ""
+        after = (
+            text[len(subject) :]
+            if text.lower().startswith(subject)
+            else text[match.end() :]
+            if match
+            else ""
+        )
         text = f"{_who(subject, rng)}{after}" if after else _lowered(text)
     elif _is_participle(text):
         return rng.choice(_listed("doing")).replace("{doing}", _other_words(_lowered(text), rng))
     text = _other_words(_lowered(text), rng)
-    finite = sentence.tense in ("finite", "continuous") and bool(subject) and (sentence.clauses or _has_verb(text))
+    finite = (
+        sentence.tense in ("finite", "continuous")
+        and bool(subject)
+        and (sentence.clauses or _has_verb(text))
+    )
     if finite and rng.random() < 0.6:
         return rng.choice(_listed("reported")).replace("{s}", text)
     return text
@@ -113,14 +125,22 @@ def _whole(sentence: Sentence, rng: random.Random) -> str:
 def _is_participle(text: str) -> bool:
     """Whether a text says what is being done, with a verb that is in no list: "fishing"."""
     first = text.split(" ")[0]
-    return len(first) > 5 and first.endswith("ing") and " - " not in text and first.lower() not in _THINGS
+    return (
+        len(first) > 5
+        and first.endswith("ing")
+        and " - " not in text
+        and first.lower() not in _THINGS
+    )
 
 
 def _has_verb(text: str) -> bool:
     """Whether a text that was not taken apart has a finite verb."""
     known = verb_forms()
     words = text.lower().split()[1:6]
-    return any(word in ("is", "has", "are") or known.get(word, ("", ""))[1] == "finite" for word in words)
+    return any(
+        word in ("is", "has", "are") or (word in known and known[word][1] == "finite")
+        for word in words
+    )
 
 
 def _free(sentence: Sentence, rng: random.Random) -> str:
@@ -241,7 +261,10 @@ def _moved_adverb(clause: Clause, rng: random.Random) -> Clause:
     if re.search(r"\b(?:very|quite|more|and|rather|really|extremely|pretty|too|so)\b", clause.rest):
         return clause
     if words[0] == found[0] or words[-1] == found[0]:
-        if re.search(r"\b(?:while|as|before|after|when|like|with|if|until)\b", clause.rest) or rng.random() < 0.5:
+        if (
+            re.search(r"\b(?:while|as|before|after|when|like|with|if|until)\b", clause.rest)
+            or rng.random() < 0.5
+        ):
             return replace(clause, before=found[0], rest=" ".join(others))
         ends = words[0] == found[0]
         return replace(clause, rest=" ".join([*others, *found] if ends else [*found, *others]))

@@ -12,8 +12,9 @@ from motionmill.data.words import WEIGHTS, Detail, verb_phrase_of
 
 PERSON: Final = Subject("a person", "they")
 _MOST_BEATS: Final = 5
+_POSTURES: Final = ("crawl", "lie", "sit", "fall", "rise", "kneel", "squat", "crouch")
 _WHOLE_BODY: Final = frozenset(
-    "walk run jump crawl lie sit fall rise kneel squat crouch bow bend lunge turn climb".split()
+    ("walk", "run", "jump", "bow", "bend", "lunge", "turn", "climb", *_POSTURES)
 )
 _SMALL: Final = ("gesture", "touch", "look", "join", "hold", "reach", "lean", "twist", "step")
 

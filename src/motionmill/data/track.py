@@ -1,7 +1,7 @@
 """A motion -> the curves that a description is read from: places seen from the body, headings, paces, leans.
 
-Shapes: T frames at 30 fps, J = 22 joints. Everything is in metres of an adult of 1.70 m, radians and seconds; heights are
-over the floor under the clip. Body frame: x to the person's left, y up, z ahead, at the pelvis' place on the floor.
+Shapes: T frames at 30 fps, J = 22 joints. Everything is in metres of an adult of 1.70 m, radians and seconds; heights
+are over the floor under the clip. Body frame: x to the person's left, y up, z ahead, at the pelvis' place on the floor.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ SHOULDERS, ELBOWS, WRISTS = (16, 17), (18, 19), (20, 21)
 ANKLE_HEIGHT, TOE_HEIGHT, PELVIS_HEIGHT = 0.075, 0.02, 0.955  # of our standing adult, metres
 
 _HAND: Final = 0.16  # metres from the wrist to the fingertips
-_SWAY_FRAMES: Final = 21  # the pelvis turns to and fro with every step: a heading is averaged over 0.7 s
+_SWAY_FRAMES: Final = (
+    21  # the pelvis turns to and fro with every step: a heading is averaged over 0.7 s
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +91,7 @@ def track(motion: Motion) -> Track:
     """
     if motion.skeleton.names != SMPL_22_NAMES:
         raise ValueError(
-            f"describe: a skeleton of {motion.skeleton.num_joints} joints; expected SMPL-22's: retarget the motion first"
+            f"describe: a skeleton of {motion.skeleton.num_joints} joints; expected SMPL-22's: retarget it first"
         )
     motion = motion.resample(FPS)
     positions, rotations = motion.skeleton.forward_kinematics(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Final
 
@@ -17,7 +18,9 @@ _TURN: Final = 35.0  # degrees; straight walks stay within 20, or 30 where a sty
 _TURN_BACK: Final = 18.0  # degrees the other way that end a turn
 _RUN_SPEED: Final = 2.15  # metres a second that nobody walks
 _RUN_SLOWEST: Final = 1.05
-_BOUNCE: Final = 0.35  # running, the body is highest while the feet are farthest apart; walking, lowest
+_BOUNCE: Final = (
+    0.35  # running, the body is highest while the feet are farthest apart; walking, lowest
+)
 _STRIDE: Final = 0.25  # metres between the feet that make a step
 _LIFT: Final = 0.04  # metres that a foot leaves the floor in a step on the spot
 _STILL_TURN_WAY: Final = 0.6  # metres that are only part of turning
@@ -28,7 +31,7 @@ def turns(track: Track) -> list[Event]:
     degrees = np.degrees(track.heading)
     found = []
     ends = swings(degrees, _TURN_BACK)
-    for start, stop in zip(ends[:-1], ends[1:], strict=True):
+    for start, stop in itertools.pairwise(ends):
         for first, last in _without_rests(degrees, start, stop):
             change = float(degrees[last] - degrees[first])
             if abs(change) >= _TURN:
@@ -134,7 +137,9 @@ def _by_direction(track: Track, start: int, stop: int) -> list[tuple[int, int]]:
     parts = [[edges[i], edges[i + 1], int(sector[edges[i]])] for i in range(len(edges) - 1)]
     while len(parts) > 1:
         lengths = [
-            part[1] - part[0] if track.path(start + part[0], start + part[1]) >= _SHORTEST_WAY else 0
+            part[1] - part[0]
+            if track.path(start + part[0], start + part[1]) >= _SHORTEST_WAY
+            else 0
             for part in parts
         ]
         shortest = min(range(len(parts)), key=lambda index: lengths[index])
@@ -159,9 +164,7 @@ def _way(track: Track, start: int, stop: int, turned: list[Event]) -> Event | No
     turning = [each for each in turned if each.start < way.end and each.end > way.start]
     if math.hypot(aside, ahead) < 0.55 * metres and turning and metres < 1.5:
         return None
-    inside = sum(
-        min(each.end, way.end) - max(each.start, way.start) for each in turning
-    )
+    inside = sum(min(each.end, way.end) - max(each.start, way.start) for each in turning)
     if metres < _STILL_TURN_WAY and inside > 0.5 * seconds:
         return None
     steps = _steps(track, start, stop)

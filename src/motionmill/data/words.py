@@ -99,7 +99,11 @@ def _turn(event: Event, detail: Detail) -> str:
     if degrees > 300:
         walked = event.number("metres") > 2.0 * max(1, rounds)
         many = "" if rounds < 2 or detail == "brief" else _TIMES.get(rounds, "several times")
-        return f"go in a circle to the {side} {many}" if walked else f"spin around to the {side} {many}"
+        return (
+            f"go in a circle to the {side} {many}"
+            if walked
+            else f"spin around to the {side} {many}"
+        )
     if degrees > 150:
         return f"turn around to the {side}"
     slightly = "slightly" if degrees < 55 and detail == "full" else ""
@@ -148,7 +152,15 @@ def _bow(event: Event, detail: Detail) -> str:
     degrees = event.number("degrees")
     if detail == "measured":
         return f"bow forward by {degrees:.0f} degrees {_counted(event, detail)}"
-    deep = "" if detail == "brief" else "deeply" if degrees > 52 else "slightly" if degrees < 28 else ""
+    deep = (
+        ""
+        if detail == "brief"
+        else "deeply"
+        if degrees > 52
+        else "slightly"
+        if degrees < 28
+        else ""
+    )
     return f"bow {deep} {_counted(event, detail)}"
 
 
@@ -170,7 +182,9 @@ def _posture(down: str, still: str) -> Callable[[Event, Detail], str]:
 
 
 def _lie(event: Event, detail: Detail) -> str:
-    on = {"back": "on the back", "stomach": "on the stomach", "side": "on one side"}[event.direction]
+    on = {"back": "on the back", "stomach": "on the stomach", "side": "on one side"}[
+        event.direction
+    ]
     return f"lie {on}" if event.number("still") else f"lie down {on}"
 
 
@@ -238,7 +252,9 @@ def _reach(event: Event, detail: Detail) -> str:
     both = "both" in event.part
     if event.direction == "backward":
         arm = limb(event).replace("hand", "arm")
-        return f"{'hold' if event.number('still') else 'stretch'} {arm} back {_counted(event, detail)}"
+        return (
+            f"{'hold' if event.number('still') else 'stretch'} {arm} back {_counted(event, detail)}"
+        )
     where = {"forward": "forward", "side": "to the sides" if both else "to the side"}.get(
         event.direction, ""
     )
@@ -282,19 +298,25 @@ _PHRASES: Final[dict[str, Callable[[Event, Detail], str]]] = {
     "punch": lambda event, detail: f"punch with {limb(event)} {_counted(event, detail)}",
     "clap": lambda event, detail: f"clap {_counted(event, detail)}",
     "knee": _knee,
-    "heel": lambda event, detail: f"bend {limb(event).replace('leg', 'knee')} backward {_counted(event, detail)}",
+    "heel": lambda event, detail: (
+        f"bend {limb(event).replace('leg', 'knee')} backward {_counted(event, detail)}"
+    ),
     "lift": _lift,
     "lunge": _lunge,
     "step": _step,
     "swing": _swing,
-    "fold": lambda event, detail: "keep the arms crossed" if event.number("still") else "cross the arms",
+    "fold": lambda event, detail: (
+        "keep the arms crossed" if event.number("still") else "cross the arms"
+    ),
     "touch": _touch,
     "reach": _reach,
-    "join": lambda event, detail: "hold both hands together"
-    if event.number("still")
-    else "bring both hands together",
+    "join": lambda event, detail: (
+        "hold both hands together" if event.number("still") else "bring both hands together"
+    ),
     "lean": _lean,
-    "twist": lambda event, detail: f"twist the torso to the {event.direction} {_counted(event, detail)}",
+    "twist": lambda event, detail: (
+        f"twist the torso to the {event.direction} {_counted(event, detail)}"
+    ),
     "nod": lambda event, detail: "nod",
     "shake": lambda event, detail: "shake the head",
     "look": lambda event, detail: f"look to the {event.direction} {_counted(event, detail)}",
