@@ -17,11 +17,18 @@ from motionmill.data.signatures import NUM_JOINTS, Floats, Integers, Signatures,
 from motionmill.data.votes import Votes
 
 _CHUNK: Final = 2048  # pairs worked on at once
-_FEW, _MANY = 12, 48  # moments that are compared of a guess, of a refined alignment
+_FEW, _MANY = 8, 48  # moments that are compared of a guess, of a refined alignment
 _MIN_GAP: Final = 6.0  # samples between two votes that tell the tempo
 _TEMPI: Final = (0.5, 2.0)
+_USUAL_TEMPI: Final = (
+    1.0,
+    0.82,
+    0.9,
+    1.1,
+    1.22,
+)  # tried from one vote alone: frame rates mistaken for one another
 _ROUNDS: Final = 3  # of refinement
-_NOISE: Final = 0.006  # metres between two signatures of one motion, by rounding to centimetres
+_HOPEFUL: Final = 3.0  # times the greatest distance allowed, before refinement
 
 
 class Alignments(NamedTuple):
@@ -61,14 +68,13 @@ def _chunk(
     order = np.lexsort((distance, owner))
     best = order[np.searchsorted(owner[order], np.arange(len(heads)))]
     offset, tempo = offset[best], tempo[best]
-    hopeful = np.flatnonzero(distance[best] < 4 * config.max_distance_metres)
+    hopeful = np.flatnonzero(distance[best] < _HOPEFUL * config.max_distance_metres)
     pair, offset, tempo = pair.rows(hopeful), offset[hopeful], tempo[hopeful]
     for _ in range(_ROUNDS):
         offset, tempo = _refined(signatures, pair, offset, tempo)
     distance, spread, overlap = _compare(signatures, pair, offset, tempo, _MANY)
     limit = np.minimum(config.max_distance_metres, config.max_share_of_movement * spread)
-    excess = np.sqrt(np.maximum(distance**2 - _NOISE**2, 0))
-    same = (excess < limit) & (overlap >= config.min_overlap)
+    same = (distance < limit) & (overlap >= config.min_overlap)
     columns = (*pair, offset, tempo, distance, overlap)
     return Alignments(*(column[same] for column in columns))
 
@@ -89,9 +95,10 @@ def _guesses(votes: Votes, heads: Integers, ends: Integers) -> tuple[Integers, F
     for place in range(most):
         owner = np.flatnonzero(heads + place < ends)
         vote = heads[owner] + place
-        owners.append(owner)
-        offsets.append(votes.first_time[vote] - votes.second_time[vote])
-        tempi.append(np.ones(len(owner), np.float32))
+        for tempo in _USUAL_TEMPI if place < 2 else (1.0,):
+            owners.append(owner)
+            offsets.append(votes.first_time[vote] - np.float32(tempo) * votes.second_time[vote])
+            tempi.append(np.full(len(owner), tempo, np.float32))
         for other_place in range(place):
             other = heads[owner] + other_place
             gap = votes.second_time[vote] - votes.second_time[other]
@@ -127,9 +134,10 @@ def _both(
     signatures: Signatures, pair: _Pairs, offset: Floats, tempo: Floats, times: Floats
 ) -> tuple[Floats, Floats]:
     """Samples of the first clip as the second shows them, and of the second: (H, P, 27) metres."""
-    own = signatures.at(pair.first, offset[:, None] + tempo[:, None] * times)
+    smooth = times.shape[1] > _FEW
+    own = signatures.at(pair.first, offset[:, None] + tempo[:, None] * times, smooth=smooth)
     own = np.where(pair.flipped[:, None, None], mirrored(own), own)
-    return own, signatures.at(pair.second, times)
+    return own, signatures.at(pair.second, times, smooth=smooth)
 
 
 def _compare(

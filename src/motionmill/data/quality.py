@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Final
 
 import torch
 from torch import Tensor
 
-from motionmill.data.quality_config import MotionFilterConfig, TransitionConfig
 from motionmill.motion import physics
 from motionmill.motion.hinges import bends_of
 from motionmill.motion.motion import Motion

@@ -42,9 +42,9 @@ class CutConfig(Config):
 class DuplicateConfig(Config):
     """When two clips show the same recording."""
 
-    max_distance_metres: float = Field(0.02, gt=0, description="root mean square over joints")
+    max_distance_metres: float = Field(0.0075, gt=0, description="root mean square over joints")
     max_share_of_movement: float = Field(
-        0.3, gt=0, description="of how far the joints move in the overlap, root mean square"
+        0.5, gt=0, description="of how far the joints move in the overlap, root mean square"
     )
     min_overlap: float = Field(0.5, gt=0, le=1, description="of the shorter clip")
     drop: bool = Field(True, description="reject all of a cluster that one of its clips contains")

@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from motionmill.data.landmarks import Landmarks
 from motionmill.data.signatures import NUM_JOINTS, WIDTH, Floats, Integers, mirrored
 
-_TABLES: Final = 6
+_TABLES: Final = 5
 _DIRECTIONS: Final = 7  # of each table
 _CELL: Final = 0.08  # width of a cell along a direction, metres
 _NEIGHBOURS: Final = 8
-_ALIKE: Final = 0.03  # metres, root mean square over the joints
+_ALIKE: Final = 0.018  # metres, root mean square over the joints
 _NEARLY_SYMMETRIC: Final = 0.015  # metres; such a pose stands in the tables in both forms
-_VOTES_A_PAIR: Final = 4
+_VOTES_A_PAIR: Final = 5
 _CHUNK: Final = 1 << 19
 
 
