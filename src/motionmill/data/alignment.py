@@ -52,10 +52,10 @@ def align(signatures: Signatures, votes: Votes, config: DuplicateConfig) -> Alig
         for at in range(0, len(heads), _CHUNK)
     ]
     if not parts:
-        empty = np.zeros(0)
+        empty = np.zeros(0, np.float32)
         none = np.zeros(0, np.int64)
         return Alignments(none, none, none.astype(bool), empty, empty, empty, empty)
-    return Alignments(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+    return Alignments._make(np.concatenate(column) for column in zip(*parts, strict=True))
 
 
 def _chunk(
@@ -76,7 +76,7 @@ def _chunk(
     limit = np.minimum(config.max_distance_metres, config.max_share_of_movement * spread)
     same = (distance < limit) & (overlap >= config.min_overlap)
     columns = (*pair, offset, tempo, distance, overlap)
-    return Alignments(*(column[same] for column in columns))
+    return Alignments._make(column[same] for column in columns)
 
 
 class _Pairs(NamedTuple):
@@ -85,7 +85,7 @@ class _Pairs(NamedTuple):
     flipped: NDArray[np.bool_]
 
     def rows(self, index: Integers) -> _Pairs:
-        return _Pairs(*(column[index] for column in self))
+        return _Pairs._make(column[index] for column in self)
 
 
 def _guesses(votes: Votes, heads: Integers, ends: Integers) -> tuple[Integers, Floats, Floats]:
@@ -147,7 +147,7 @@ def _compare(
     parts = []
     for at in range(0, max(1, len(offset)), _CHUNK):
         rows = slice(at, at + _CHUNK)
-        some = _Pairs(*(column[rows] for column in pair))
+        some = _Pairs._make(column[rows] for column in pair)
         start, end, overlap = _overlap(signatures, some, offset[rows], tempo[rows])
         times = _times(start, end, count)
         own, other = _both(signatures, some, offset[rows], tempo[rows], times)

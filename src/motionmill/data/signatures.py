@@ -6,7 +6,7 @@ whatever the clip's place, facing and floor. S samples, 27 numbers a sample: nin
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,9 +49,13 @@ def signature(features: Tensor) -> Signature:
         raise ValueError(
             f"signature: features {tuple(features.shape)}; expected (T, {NUM_FEATURES})"
         )
-    positions = features[:, POSITIONS].detach().cpu().numpy().reshape(len(features), -1, 3)
-    body = positions[:, _JOINTS] - positions[:, :1] * np.array([0.0, 1.0, 0.0])
-    smooth = _three_taps(body.reshape(len(features), WIDTH))[::2]
+    return signature_of(features[:, POSITIONS].detach().cpu().numpy().reshape(len(features), -1, 3))
+
+
+def signature_of(joints: NDArray[Any]) -> Signature:
+    """(T, 22, 3) joints in the body's heading, metres, 30 fps -> (S, 27); where the pelvis is does not matter."""
+    body = joints[:, _JOINTS] - joints[:, :1]
+    smooth = _three_taps(body.reshape(len(joints), WIDTH))[::2]
     steps = np.clip(np.rint(np.nan_to_num(smooth) / METRES), -_FARTHEST, _FARTHEST)
     return np.asarray(steps, np.int16)
 
@@ -62,7 +66,7 @@ def mirrored(values: Floats) -> Floats:
     return np.asarray((joints[..., _SWAP, :] * _FLIP).reshape(values.shape), values.dtype)
 
 
-def _three_taps(values: NDArray[np.floating]) -> NDArray[np.floating]:
+def _three_taps(values: NDArray[Any]) -> NDArray[Any]:
     padded = np.concatenate((values[:1], values, values[-1:]))
     return (padded[:-2] + 2 * padded[1:-1] + padded[2:]) / 4
 
