@@ -17,11 +17,18 @@ from motionmill.data.signatures import NUM_JOINTS, Floats, Integers, Signatures,
 from motionmill.data.votes import Votes
 
 _CHUNK: Final = 2048  # pairs worked on at once
-_FEW, _MANY = 12, 48  # moments that are compared of a guess, of a refined alignment
+_FEW, _MANY = 8, 48  # moments that are compared of a guess, of a refined alignment
 _MIN_GAP: Final = 6.0  # samples between two votes that tell the tempo
 _TEMPI: Final = (0.5, 2.0)
+_USUAL_TEMPI: Final = (
+    1.0,
+    0.82,
+    0.9,
+    1.1,
+    1.22,
+)  # tried from one vote alone: frame rates mistaken for one another
 _ROUNDS: Final = 3  # of refinement
-_NOISE: Final = 0.006  # metres between two signatures of one motion, by rounding to centimetres
+_HOPEFUL: Final = 3.0  # times the greatest distance allowed, before refinement
 
 
 class Alignments(NamedTuple):
@@ -45,10 +52,10 @@ def align(signatures: Signatures, votes: Votes, config: DuplicateConfig) -> Alig
         for at in range(0, len(heads), _CHUNK)
     ]
     if not parts:
-        empty = np.zeros(0)
+        empty = np.zeros(0, np.float32)
         none = np.zeros(0, np.int64)
         return Alignments(none, none, none.astype(bool), empty, empty, empty, empty)
-    return Alignments(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+    return Alignments._make(np.concatenate(column) for column in zip(*parts, strict=True))
 
 
 def _chunk(
@@ -61,16 +68,15 @@ def _chunk(
     order = np.lexsort((distance, owner))
     best = order[np.searchsorted(owner[order], np.arange(len(heads)))]
     offset, tempo = offset[best], tempo[best]
-    hopeful = np.flatnonzero(distance[best] < 4 * config.max_distance_metres)
+    hopeful = np.flatnonzero(distance[best] < _HOPEFUL * config.max_distance_metres)
     pair, offset, tempo = pair.rows(hopeful), offset[hopeful], tempo[hopeful]
     for _ in range(_ROUNDS):
         offset, tempo = _refined(signatures, pair, offset, tempo)
     distance, spread, overlap = _compare(signatures, pair, offset, tempo, _MANY)
     limit = np.minimum(config.max_distance_metres, config.max_share_of_movement * spread)
-    excess = np.sqrt(np.maximum(distance**2 - _NOISE**2, 0))
-    same = (excess < limit) & (overlap >= config.min_overlap)
+    same = (distance < limit) & (overlap >= config.min_overlap)
     columns = (*pair, offset, tempo, distance, overlap)
-    return Alignments(*(column[same] for column in columns))
+    return Alignments._make(column[same] for column in columns)
 
 
 class _Pairs(NamedTuple):
@@ -79,7 +85,7 @@ class _Pairs(NamedTuple):
     flipped: NDArray[np.bool_]
 
     def rows(self, index: Integers) -> _Pairs:
-        return _Pairs(*(column[index] for column in self))
+        return _Pairs._make(column[index] for column in self)
 
 
 def _guesses(votes: Votes, heads: Integers, ends: Integers) -> tuple[Integers, Floats, Floats]:
@@ -89,9 +95,10 @@ def _guesses(votes: Votes, heads: Integers, ends: Integers) -> tuple[Integers, F
     for place in range(most):
         owner = np.flatnonzero(heads + place < ends)
         vote = heads[owner] + place
-        owners.append(owner)
-        offsets.append(votes.first_time[vote] - votes.second_time[vote])
-        tempi.append(np.ones(len(owner), np.float32))
+        for tempo in _USUAL_TEMPI if place < 2 else (1.0,):
+            owners.append(owner)
+            offsets.append(votes.first_time[vote] - np.float32(tempo) * votes.second_time[vote])
+            tempi.append(np.full(len(owner), tempo, np.float32))
         for other_place in range(place):
             other = heads[owner] + other_place
             gap = votes.second_time[vote] - votes.second_time[other]
@@ -127,9 +134,10 @@ def _both(
     signatures: Signatures, pair: _Pairs, offset: Floats, tempo: Floats, times: Floats
 ) -> tuple[Floats, Floats]:
     """Samples of the first clip as the second shows them, and of the second: (H, P, 27) metres."""
-    own = signatures.at(pair.first, offset[:, None] + tempo[:, None] * times)
+    smooth = times.shape[1] > _FEW
+    own = signatures.at(pair.first, offset[:, None] + tempo[:, None] * times, smooth=smooth)
     own = np.where(pair.flipped[:, None, None], mirrored(own), own)
-    return own, signatures.at(pair.second, times)
+    return own, signatures.at(pair.second, times, smooth=smooth)
 
 
 def _compare(
@@ -139,7 +147,7 @@ def _compare(
     parts = []
     for at in range(0, max(1, len(offset)), _CHUNK):
         rows = slice(at, at + _CHUNK)
-        some = _Pairs(*(column[rows] for column in pair))
+        some = _Pairs._make(column[rows] for column in pair)
         start, end, overlap = _overlap(signatures, some, offset[rows], tempo[rows])
         times = _times(start, end, count)
         own, other = _both(signatures, some, offset[rows], tempo[rows], times)

@@ -81,7 +81,9 @@ def _of_clips(signatures: Signatures, first: int, stop: int) -> Landmarks:
         places.append(start[:-1] + share * (sizes - 1))
         kinds.append(np.full(stop - first, _ENDS))
     place, kind = np.concatenate(places), np.concatenate(kinds)
-    whole = np.minimum(np.floor(place).astype(np.int64), start[clip[place.astype(np.int64)] + 1] - 1)
+    whole = np.minimum(
+        np.floor(place).astype(np.int64), start[clip[place.astype(np.int64)] + 1] - 1
+    )
     owner = clip[whole]
     following = np.minimum(whole + 1, start[owner + 1] - 1)
     part = (place - whole).astype(np.float32)[:, None]

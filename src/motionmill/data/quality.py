@@ -1,4 +1,4 @@
-"""A motion -> measurements of its transitions and its movement -> whether it is kept.
+"""A motion -> measurements of its transitions and its movement -> whether it is kept, and where a take falls apart.
 
 Stages 5 and 6 of the data engine. Measuring knows no threshold, so that thresholds can change later without it.
 Shapes: T frames, J = 22 joints; all at 30 fps. Definitions of the physical measures: `motion.physics`.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Final
 
 import torch
 from torch import Tensor
@@ -69,14 +69,14 @@ def transition_measurements(motion: Motion) -> dict[str, float]:
 
 
 def motion_measurements(motion: Motion) -> dict[str, float]:
-    """How the clip moves (stage 6); floor at y = 0.
+    """How the clip moves (stage 6), over its own floor (`physics.floor`), because features have no other.
 
-    `frames`; `jitter` (100 m/s^3) and `jitter_peak`, its greatest mean over a third of a second; `foot_slide_mm` a
-    frame; `floating_percent`; `penetration_mm` and `deep_percent` of frames with a foot 5 cm under the floor;
-    `frozen_seconds`, the longest time in which no joint moves at all; `still_percent` of frames in which none moves
-    faster than 5 cm/s; `extent_metres`, how far the joint that moves most gets from its middle place; `hinge_degrees`
-    by which a knee or elbow is bent backwards in a twentieth of the frames; `over_limit_percent` of frames with a joint
-    beyond what a body can.
+    `frames`; `floor_metres`, that floor's height; `jitter` (100 m/s^3) and `jitter_peak`, its greatest mean over a
+    third of a second; `foot_slide_mm` a frame; `floating_percent`; `penetration_mm` and `deep_percent` of frames with a
+    foot 5 cm under the floor; `frozen_seconds`, the longest time in which no joint moves at all; `still_percent` of
+    frames in which none moves faster than 5 cm/s; `extent_metres`, how far the joint that moves most gets from its
+    middle place; `hinge_degrees` by which a knee or elbow is bent backwards in a twentieth of the frames;
+    `over_limit_percent` of frames with a joint beyond what a body can.
 
     Raises:
         ValueError: the skeleton is not SMPL-22.
@@ -94,6 +94,69 @@ def _kinematics(motion: Motion) -> tuple[Motion, Tensor, Tensor]:
     motion = motion.resample(FPS)
     joints, world = motion.skeleton.forward_kinematics(motion.rotations, motion.root)
     return motion, joints, world
+
+
+# Stage, measurement, whether the limit is the least allowed, field of its config, reason.
+LIMITS: Final = (
+    ("transition", "root_speed", False, "max_root_speed", "the root moves faster than people do"),
+    ("transition", "root_jump_metres", False, "max_root_jump_metres", "the root teleports"),
+    ("transition", "root_turn_degrees", False, "max_root_turn_degrees", "the root turns over"),
+    ("transition", "root_flip_degrees", False, "max_root_flip_degrees", "the root flips"),
+    ("transition", "joint_turn_degrees", False, "max_joint_turn_degrees", "a joint turns over"),
+    ("transition", "joint_flip_degrees", False, "max_joint_flip_degrees", "a joint flips"),
+    ("motion", "frames", True, "min_frames", "too short"),
+    ("motion", "frames", False, "max_frames", "too long"),
+    ("motion", "jitter", False, "max_jitter", "jerky"),
+    ("motion", "jitter_peak", False, "max_jitter_peak", "jerky for a moment"),
+    ("motion", "foot_slide_mm", False, "max_foot_slide_mm", "the feet slide"),
+    ("motion", "floating_percent", False, "max_floating_percent", "floats over the floor"),
+    ("motion", "penetration_mm", False, "max_penetration_mm", "the feet sink into the floor"),
+    ("motion", "deep_percent", False, "max_deep_percent", "the feet are under the floor"),
+    ("motion", "frozen_seconds", False, "max_frozen_seconds", "frozen for a time"),
+    ("motion", "still_percent", False, "max_still_percent", "stands still"),
+    ("motion", "extent_metres", True, "min_extent_metres", "does not move"),
+    ("motion", "hinge_degrees", False, "max_hinge_degrees", "a knee or elbow bends backwards"),
+    ("motion", "over_limit_percent", False, "max_over_limit_percent", "a joint is dislocated"),
+)
+
+
+def first_failure(
+    measured: Mapping[str, float], transition: TransitionConfig, motion: MotionFilterConfig
+) -> tuple[str, str, float, float] | None:
+    """The first limit that measurements break, in the order of `LIMITS`.
+
+    Returns:
+        Stage, reason, measured value, limit; None for a sound clip. A value that is not a number breaks its limit.
+    """
+    for stage, name, least, field, reason in LIMITS:
+        value = measured[name]
+        limit = float(getattr(transition if stage == "transition" else motion, field))
+        if not (value >= limit if least else value <= limit):
+            return stage, reason, value, limit
+    return None
+
+
+def breaks(motion: Motion, config: TransitionConfig) -> list[int]:
+    """Frames of a motion at 30 fps that do not follow from the frame before: a take falls apart there.
+
+    The parts between breaks pass the transition filter, but for parts of four frames or less, in which flips have no
+    neighbours.
+    """
+    _, joints, world = _kinematics(motion)
+    if len(joints) < 2:
+        return []
+    angles = turns(world)
+    flips = beyond_neighbours(angles)
+    steps = torch.diff(joints[:, 0], dim=0).norm(dim=-1)
+    broken = (
+        (steps * FPS > config.max_root_speed)
+        | (beyond_neighbours(steps) > config.max_root_jump_metres)
+        | (angles[:, 0] > config.max_root_turn_degrees)
+        | (flips[:, 0] > config.max_root_flip_degrees)
+        | (angles > config.max_joint_turn_degrees).any(dim=1)
+        | (flips > config.max_joint_flip_degrees).any(dim=1)
+    )
+    return [int(frame) + 1 for frame in broken.nonzero().flatten().tolist()]
 
 
 def turns(world: Tensor) -> Tensor:
@@ -142,10 +205,13 @@ def _transitions(joints: Tensor, world: Tensor) -> dict[str, float]:
 
 def _movement(motion: Motion, joints: Tensor, world: Tensor) -> dict[str, float]:
     skeleton = motion.skeleton
+    floor = physics.floor_under(physics.clearances(joints, skeleton))
+    joints = joints - joints.new_tensor([0.0, floor, 0.0])
     feet = joints[:, physics.foot_indices(skeleton)]
     heights = feet[..., 1] - physics.standing_heights(skeleton).to(feet)
     return {
         "frames": float(len(joints)),
+        "floor_metres": floor,
         **_jerk(joints),
         "foot_slide_mm": float(physics.foot_slide_of(feet, heights)) if len(feet) > 1 else 0.0,
         "floating_percent": physics.floating_of(joints, skeleton),

@@ -8,7 +8,7 @@ Shapes: L landmarks, 27 numbers a pose, V votes.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from motionmill.data.landmarks import Landmarks
 from motionmill.data.signatures import NUM_JOINTS, WIDTH, Floats, Integers, mirrored
 
-_TABLES: Final = 6
+_TABLES: Final = 5
 _DIRECTIONS: Final = 7  # of each table
 _CELL: Final = 0.08  # width of a cell along a direction, metres
 _NEIGHBOURS: Final = 8
-_ALIKE: Final = 0.03  # metres, root mean square over the joints
+_ALIKE: Final = 0.018  # metres, root mean square over the joints
 _NEARLY_SYMMETRIC: Final = 0.015  # metres; such a pose stands in the tables in both forms
-_VOTES_A_PAIR: Final = 4
+_VOTES_A_PAIR: Final = 5
 _CHUNK: Final = 1 << 19
 
 
@@ -64,8 +64,8 @@ def votes(marks: Landmarks) -> Votes:
         order, cell = _sorted(marks.kind[entry], pose, generator)
         found = _oriented(marks, entry, flag, *_neighbours(order, cell, marks.clip[entry], pose))
         if best is not None:
-            columns = zip(best, found, strict=True)
-            found = _Found(*(np.concatenate(column) for column in columns))
+            both: list[tuple[Any, Any]] = list(zip(best, found, strict=True))
+            found = _Found._make(np.concatenate(columns) for columns in both)
         best, rank = _best(found)
     assert best is not None
     return Votes(*best[:5], rank)
@@ -154,15 +154,15 @@ def _best(found: _Found) -> tuple[_Found, Integers]:
     order = np.lexsort((
         found.second_time, found.first_time, found.distance, found.flipped, found.second, found.first
     ))  # fmt: skip
-    found = _Found(*(column[order] for column in found))
+    found = _Found._make(column[order] for column in found)
     same = np.ones(len(order), bool)
     for column in found:
         same[1:] &= column[1:] == column[:-1]
     same[:1] = False
-    found = _Found(*(column[~same] for column in found))
+    found = _Found._make(column[~same] for column in found)
     rank = _places_in_runs(found.first, found.second, found.flipped)
     kept = rank < _VOTES_A_PAIR
-    return _Found(*(column[kept] for column in found)), rank[kept]
+    return _Found._make(column[kept] for column in found), rank[kept]
 
 
 def _places_in_runs(*columns: NDArray[np.generic]) -> Integers:

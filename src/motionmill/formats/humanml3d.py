@@ -108,6 +108,7 @@ def save_humanml3d(motions: Iterable[Clip], folder: str | os.PathLike[str]) -> N
     """
     folder = Path(folder)
     written = []
+    all_tagged = True
     total = Statistics(NUM_FEATURES)
     for clip in motions:
         name = clips.checked_name(clip.name, folder.name)
@@ -116,8 +117,9 @@ def save_humanml3d(motions: Iterable[Clip], folder: str | os.PathLike[str]) -> N
         clips.write_aside(folder / VECTORS / f"{name}.npy", _npy(vectors))
         clips.write_aside(folder / JOINTS / f"{name}.npy", _npy(humanml3d.to_joints(vectors)))
         lines = "".join(caption_line(caption) for caption in clip.captions)
+        all_tagged = all_tagged and all(caption.tokens for caption in clip.captions)
         clips.write_aside(folder / "texts" / f"{name}.txt", lines)
-        written.append(clip)
+        written.append(Clip(name, split=clip.split))  # its motion is not kept
     if not written:
         raise ValueError(f"{folder.name}: no clips to write")
     clips.write_splits(written, folder)
@@ -127,9 +129,8 @@ def save_humanml3d(motions: Iterable[Clip], folder: str | os.PathLike[str]) -> N
         std[start:end] = std[start:end].mean()
     clips.write_aside(folder / "Mean.npy", _npy(mean))
     clips.write_aside(folder / "Std.npy", _npy(std))
-    logger.warning(
-        "%s: %s. Parts of speech are not known: the words are tagged OTHER", folder.name, LOST
-    )
+    unknown = "" if all_tagged else ". Parts of speech are not known: the words are tagged OTHER"
+    logger.warning("%s: %s%s", folder.name, LOST, unknown)
 
 
 def read_captions(path: Path) -> tuple[Caption, ...]:
