@@ -114,8 +114,7 @@ def _refilter(dataset: Path, options: dict[str, Any]) -> None:
 
 def refilter() -> Callable[..., None]:
     """New thresholds on stored measurements: no video, recording or model is looked at again."""
-    from motionmill.data.config import DataConfig
-    from motionmill.data.thresholds import threshold_names
+    from motionmill.data.thresholds import threshold_options
 
     def command(dataset: Any, /, **options: Any) -> None:
         _refilter(dataset, options)
@@ -123,15 +122,16 @@ def refilter() -> Callable[..., None]:
     parameters = [
         inspect.Parameter("dataset", inspect.Parameter.POSITIONAL_ONLY, annotation=Dataset)
     ]
-    for option, (part, name) in threshold_names().items():
-        field = DataConfig.model_fields[part].annotation.model_fields[name]
-        told = tyro.conf.arg(help=f"{field.description or name} (of {part})")
+    for option, (part, name, field) in threshold_options().items():
+        kind: Any = field.annotation
+        help = f"{field.description or name} (of {part})"
+        told = tyro.conf.arg(help=help, aliases=["--jerk-max"] if name == "max_jitter" else [])
         parameters.append(
             inspect.Parameter(
                 option,
                 inspect.Parameter.KEYWORD_ONLY,
                 default=None,
-                annotation=Annotated[field.annotation | None, told],  # type: ignore[operator]
+                annotation=Annotated[kind | None, told],
             )
         )
     command.__signature__ = inspect.Signature(parameters, return_annotation=None)  # type: ignore[attr-defined]

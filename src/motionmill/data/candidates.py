@@ -38,7 +38,7 @@ class Candidate:
         reject: a decision that no threshold changes: not readable, not of our skeleton, chosen to be left out.
         labels: what the source says of the clip.
         facts, description: what the motion shows, as plain data; None where there is no motion.
-        signature: (S, 27) int8 for `duplicates`; None where there is no motion.
+        signature: (S, 27) int16 for `duplicates`; None where there is no motion.
         provenance: recording, frame range, file, flags.
     """
 
@@ -56,7 +56,7 @@ class Candidate:
     labels: Mapping[str, Any] = field(default_factory=dict)
     facts: Mapping[str, Any] | None = None
     description: Mapping[str, Any] | None = None
-    signature: np.ndarray[Any, np.dtype[np.int8]] | None = None
+    signature: np.ndarray[Any, np.dtype[np.int16]] | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -123,9 +123,9 @@ def read_rows(path: Path, columns: Sequence[str] | None = None) -> Iterator[dict
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             for batch in file.iter_batches(ROWS_AT_ONCE, columns=columns, use_threads=False):
                 yield from batch.to_pylist(maps_as_pydicts="strict")
-    except (pa.ArrowException, OSError) as error:
-        if isinstance(error, FileNotFoundError):
-            raise
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise DamagedFileError(str(path), " ".join(str(error).split())) from None
 
 
@@ -141,7 +141,7 @@ def read_metadata(path: Path) -> dict[str, str] | None:
 
     try:
         metadata = pq.read_metadata(path)
-    except (pa.ArrowException, OSError):
+    except (pa.ArrowException, OSError, ValueError):
         return None
     notes = {
         key.decode(): value.decode(errors="replace")
@@ -226,7 +226,7 @@ def _candidate(row: Mapping[str, Any]) -> Candidate:
     if "reject" in values:
         values["reject"] = Reject(values["id"], *json.loads(values["reject"]))
     if "signature" in values:
-        flat = np.frombuffer(values["signature"], np.int8)
+        flat = np.frombuffer(values["signature"], np.int16)
         values["signature"] = flat.reshape(-1, row["signature_width"])
     for name in ("source", "licence", "group"):
         values.setdefault(name, "")

@@ -29,7 +29,6 @@ from motionmill.data.caption import (
     Captioner,
     PendingError,
     Scene,
-    contact_pictures,
     make_captioner,
 )
 from motionmill.data.captions import write_captions
@@ -39,6 +38,7 @@ from motionmill.data.describe import Facts, contradicts
 from motionmill.data.description import Description, Event
 from motionmill.data.executor import Tally
 from motionmill.data.folder import Folder
+from motionmill.data.pictures import contact_pictures
 from motionmill.data.rewrite import Rewriter, make_rewriter
 from motionmill.data.text_duplicates import different_texts
 from motionmill.data.units import digest_of

@@ -19,6 +19,7 @@ from typing import Final
 
 from motionmill.config import load_recipe, save_config
 from motionmill.data.candidates import check_whole, made_from
+from motionmill.data.captioning import start_captioning
 from motionmill.data.card import write_card
 from motionmill.data.config import DataConfig
 from motionmill.data.decisions import decide_all, decided_from, decisions_made_from
@@ -31,7 +32,6 @@ from motionmill.data.pool import ProcessPool
 from motionmill.data.sources import Input, find_inputs
 from motionmill.data.thresholds import effective
 from motionmill.data.units import plan_units, read_unit
-from motionmill.data.captioning import start_captioning
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -19,13 +19,14 @@ from motionmill.data.candidates import Candidate, write_candidates
 from motionmill.data.captions import true_labels
 from motionmill.data.clip import Reject
 from motionmill.data.config import DataConfig
+from motionmill.data.cutting import cut_points
 from motionmill.data.describe import facts
 from motionmill.data.description import describe
 from motionmill.data.duplicates import signature
 from motionmill.data.executor import Tally
 from motionmill.data.extracted import extracted_from, read_extracted
 from motionmill.data.folder import Folder
-from motionmill.data.quality import breaks, cut_points, measurements
+from motionmill.data.quality import breaks, measurements
 from motionmill.data.sources import Recording, recordings
 from motionmill.data.units import Unit, digest_of, read_unit
 from motionmill.motion.features import FEATURES_FPS, from_motion
@@ -60,18 +61,19 @@ def measure_unit(folder: Folder, config: DataConfig, name: str) -> Tally:
 class Clock:
     """Seconds by stage, and counts."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float] = time.perf_counter) -> None:
+        self._now = now
         self._counts: Counter[str] = Counter()
         self._seconds: dict[str, float] = {}
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """What is done inside counts for a stage."""
-        start = time.perf_counter()
+        start = self._now()
         try:
             yield
         finally:
-            passed = time.perf_counter() - start
+            passed = self._now() - start
             self._seconds[name] = self._seconds.get(name, 0.0) + passed
 
     def count(self, name: str, amount: int = 1) -> None:

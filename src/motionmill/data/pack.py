@@ -17,6 +17,7 @@ from motionmill.data.candidates import (
     read_metadata,
     read_rows,
 )
+from motionmill.data.captioning import Words, read_words
 from motionmill.data.clip import Clip, Reject
 from motionmill.data.config import SPLITS, DataConfig
 from motionmill.data.decisions import Decision, read_decisions
@@ -25,7 +26,6 @@ from motionmill.data.folder import Folder, write_bytes, write_text
 from motionmill.data.shards import ShardWriter
 from motionmill.data.statistics import Moments
 from motionmill.data.units import digest_of
-from motionmill.data.captioning import Words, read_words
 
 _VERSION = 1
 

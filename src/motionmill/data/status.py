@@ -9,6 +9,7 @@ from typing import Final
 
 from motionmill.config import load_recipe
 from motionmill.data.candidates import made_from, read_candidates, read_metadata
+from motionmill.data.captioning import worded_from
 from motionmill.data.clip import Reject
 from motionmill.data.config import DataConfig
 from motionmill.data.decisions import judge, read_decisions
@@ -18,7 +19,6 @@ from motionmill.data.measure import measured_from
 from motionmill.data.survey import reason_in_general
 from motionmill.data.thresholds import effective
 from motionmill.data.units import Unit, read_units
-from motionmill.data.captioning import worded_from
 
 _STEPS: Final = {
     "extract": "extracted",

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from motionmill.data.candidates import Candidate, read_candidates
+from motionmill.data.captioning import Words, read_words
 from motionmill.data.decisions import Decision, read_decisions
 from motionmill.data.folder import Folder
-from motionmill.data.captioning import Words, read_words
 
 NUM_EXAMPLES = 12
 _BINS = 10

@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
+
+from pydantic.fields import FieldInfo
 
 from motionmill.config import Config, load_recipe, parse_config
 from motionmill.data.config import THRESHOLDS, DataConfig
 from motionmill.data.folder import Folder, write_text
 
 
-def threshold_names() -> dict[str, tuple[str, str]]:
-    """Option -> (part of the config, field): `jerk_max` for `motion.max_jerk`, every other name as it is."""
-    names: dict[str, tuple[str, str]] = {}
+class Threshold(NamedTuple):
+    """A field of a part of `DataConfig` that can change later."""
+
+    part: str
+    name: str
+    field: FieldInfo
+
+
+def threshold_options() -> dict[str, Threshold]:
+    """Option -> threshold: `jitter_max` for `motion.max_jitter`, `duplicates_drop` for what is no limit."""
+    options: dict[str, Threshold] = {}
     for part in THRESHOLDS:
         kind = DataConfig.model_fields[part].annotation
         assert isinstance(kind, type)
         assert issubclass(kind, Config)
-        for name in kind.model_fields:
+        for name, field in kind.model_fields.items():
             word, _, rest = name.partition("_")
-            option = f"{rest}_{word}" if word in ("min", "max") else name
-            names[option if option not in names else f"{part}_{option}"] = (part, name)
-    return names
+            option = f"{rest}_{word}" if word in ("min", "max") else f"{part}_{name}"
+            assert option not in options
+            options[option] = Threshold(part, name, field)
+    return options
 
 
 def effective(folder: Folder, config: DataConfig) -> DataConfig:
@@ -40,12 +51,12 @@ def change(folder: Folder, options: Mapping[str, Any]) -> DataConfig:
     """
     import yaml
 
-    known = threshold_names()
+    known = threshold_options()
     changes = _changes(folder)
     for option, value in options.items():
         if option not in known:
             raise ValueError(f"no threshold {option!r}; known are {', '.join(known)}")
-        part, name = known[option]
+        part, name, _ = known[option]
         changes.setdefault(part, {})[name] = value
     base = load_recipe(DataConfig, folder.config)
     values = base.model_dump()

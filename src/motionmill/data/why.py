@@ -10,11 +10,11 @@ from typing import Any
 
 from motionmill.config import load_recipe
 from motionmill.data.candidates import Candidate, read_candidates
+from motionmill.data.captioning import Words, read_words
 from motionmill.data.config import DataConfig
 from motionmill.data.decisions import Decision, judge, read_decisions
 from motionmill.data.folder import Folder
 from motionmill.data.thresholds import effective
-from motionmill.data.captioning import Words, read_words
 from motionmill.motion.motion import Motion
 
 
