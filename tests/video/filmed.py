@@ -41,7 +41,12 @@ def landmarks_in_world(motion: Motion) -> NDArray[np.float64]:
     places = []
     for name in LANDMARKS:
         side = "left" if "left" in name else "right"
-        part = name.replace("left_", "").replace("right_", "").replace("_left", "").replace("_right", "")
+        part = (
+            name.replace("left_", "")
+            .replace("right_", "")
+            .replace("_left", "")
+            .replace("_right", "")
+        )
         if part not in _ON_JOINTS:
             places.append(joints[:, index(f"{side}_{part}")])
             continue

@@ -21,7 +21,9 @@ def test_true_cuts_of_a_real_video(shared: Path) -> None:
     index = json.loads((shared / "data/videos/index.json").read_text())
     [entry] = [entry for entry in index if entry["file"] == "multishot_concat.mp4"]
     true = [shot["start_frame"] for shot in entry["shots"]][1:]
-    shots = find_shots(small_frames(probe(shared / "data/videos" / entry["file"], FrameConfig())), CONFIG)
+    shots = find_shots(
+        small_frames(probe(shared / "data/videos" / entry["file"], FrameConfig())), CONFIG
+    )
     assert len(shots.times) == entry["frames"]
     assert len(shots.cuts) == len(true)
     assert all(abs(found - cut) <= 2 for found, cut in zip(shots.cuts, true, strict=True))
@@ -38,7 +40,8 @@ def test_fades_are_cut_in_their_middle_and_left_out() -> None:
     levels = [1.0] * 20 + down + [0.0] * 6 + down[::-1] + [1.0] * 20
     first, second = texture(96, 128, 1), texture(96, 128, 2)
     pictures = [
-        (k / 30, ((first if k < 53 else second) * level).astype(np.uint8)) for k, level in enumerate(levels)
+        (k / 30, ((first if k < 53 else second) * level).astype(np.uint8))
+        for k, level in enumerate(levels)
     ]
     shots = find_shots(pictures, CONFIG)
     [cut] = shots.cuts
