@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 
@@ -73,6 +74,6 @@ def test_shots_are_cut_into_equal_clips(frames: int, clips: int) -> None:
     assert max(lengths) - min(lengths) <= 1
     assert max(lengths) <= 300
     assert (spans[0].first, spans[-1].last) == (20, 20 + frames)  # context stays in the shot
-    for before, after in zip(spans, spans[1:], strict=False):
+    for before, after in itertools.pairwise(spans):
         assert before.last - before.end >= 14
         assert after.start - after.first >= 14

@@ -14,7 +14,7 @@ from motionmill.video.candidate import Failure
 from motionmill.video.config import BoxConfig
 from motionmill.video.frames import Frames, Picture
 from motionmill.video.opencv import opencv
-from motionmill.video.people import Array, Track, intersection, intersection_over_union
+from motionmill.video.people import Array, Track, intersection
 
 _LOOKS = 8  # pictures of a track whose sharpness is measured
 _PATCH = 128  # pixels to which boxes are brought before, so that sharpness compares
@@ -33,7 +33,6 @@ def box_measurements(frames: Frames, track: Track, others: Sequence[Track]) -> d
         height_pixels: median height of the box in the video itself.
         truncation: mean share of the box that is beyond the picture's edge.
         occlusion: mean share of the box that lies under that of somebody nearer to the camera.
-        overlap: mean intersection over union with the one track that it shares most with: two tracks on one person.
         sharpness: median standard deviation of the Laplacian in the box brought to 128 pixels, grey levels.
         seconds: time from first to last sight, within the clip (not its context).
         visible: share of the pictures of that time in which it is in sight.
@@ -53,7 +52,6 @@ def box_measurements(frames: Frames, track: Track, others: Sequence[Track]) -> d
         "height_pixels": float(np.median(heights)),
         "truncation": float(1 - np.mean(seen)),
         "occlusion": _occlusion(boxes, places, [other for other in others if other is not track]),
-        "overlap": _overlap(boxes, places, [other for other in others if other is not track]),
         "sharpness": float(
             np.median([_sharpness(frames.images[places[k]], boxes[k]) for k in looks])
         ),
@@ -97,16 +95,6 @@ def _occlusion(boxes: Array, places: NDArray[np.int64], others: Sequence[Track])
                 share = intersection(box, cover) / max(_area(box), 1e-9)
                 shares[mine] = max(shares[mine], share)
     return float(shares.mean())
-
-
-def _overlap(boxes: Array, places: NDArray[np.int64], others: Sequence[Track]) -> float:
-    """The largest mean intersection over union with another track, frames apart counting as none."""
-    most = 0.0
-    for other in others:
-        _, ours, theirs = np.intersect1d(places, other.places, return_indices=True)
-        pairs = zip(boxes[ours], other.boxes[theirs], strict=True)
-        most = max(most, sum(intersection_over_union(*pair) for pair in pairs) / len(places))
-    return most
 
 
 def _sharpness(image: Picture, box: Array) -> float:
