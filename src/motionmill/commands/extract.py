@@ -113,11 +113,13 @@ def _chosen(
             "this again"
         )
     if not people:
-        tried = max(
-            found.rejects, key=lambda one: one.measurements.get("frames", 0.0), default=None
+        tried = [one for one in found.rejects if one.failure.stage != "people"]
+        if not tried:
+            raise ValueError(f"{video.name}: nobody is seen in it")
+        best = max(tried, key=lambda one: one.measurements.get("frames", 0.0))
+        raise ValueError(
+            f"{video.name}: nobody in it becomes a motion; what came furthest failed at {best.failure}"
         )
-        why = f"; the one longest in sight failed at {tried.failure}" if tried is not None else ""
-        raise ValueError(f"{video.name}: nobody in it can become a motion{why}")
     if person is None:
         return people
     if not 1 <= person <= len(people):

@@ -22,7 +22,7 @@ UNCOMPENSATED: Final = "camera_motion_uncompensated"
 _SIDE = 320  # longer side of the pictures that are compared, pixels
 _POINTS = 150
 _FEWEST = 12  # background points that agree
-_STATIC = 0.08  # median shift between pictures of a camera on a stand, pixels of the small picture
+_STATIC = 0.12  # median shift between pictures of a camera on a stand, pixels at the edge of the small picture
 _MOST_SCALE = 0.12  # change of scale over the clip, as a logarithm, from which it travels or zooms
 _MOST_BAD = 0.1  # share of pictures without an estimate
 
@@ -69,7 +69,8 @@ def camera_path(frames: Frames, tracks: Sequence[Track], focal: float) -> Camera
             bad[place] = step is None
             steps[place] = 0.0 if step is None else step
         before = grey
-    shift = np.hypot(steps[1:, 0], steps[1:, 1]) if count > 1 else np.zeros(1)
+    corners = np.abs(steps[1:, 2:]).sum(axis=1) * max(size) / 2
+    shift = np.hypot(steps[1:, 0], steps[1:, 1]) + corners if count > 1 else np.zeros(1)
     if float(np.median(shift)) < _STATIC and float(bad.mean()) < 0.5:
         steps[:] = 0.0
     return _path(steps, bad, length)

@@ -93,7 +93,7 @@ class PoseConfig(Config):
         0.5, ge=0, le=1, description="of hips, knees, ankles, shoulders, elbows, wrists, mean"
     )
     max_residual: float = Field(
-        0.08, gt=0, description="landmarks from their projection, of the body's height, mean"
+        0.04, gt=0, description="landmarks from their projection, of the body's height, mean"
     )
     smoothing_seconds: float = Field(0.06, ge=0, le=1, description="of landmarks")
     depth_smoothing_seconds: float = Field(0.5, ge=0, le=5, description="of the distance")

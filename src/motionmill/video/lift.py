@@ -21,6 +21,7 @@ from motionmill.motion.rotations import (
     matrix_from_axis_angle,
     matrix_to_axis_angle,
     matrix_to_quaternion,
+    rotation_between,
     slerp,
 )
 from motionmill.motion.skeleton import (
@@ -84,7 +85,14 @@ def _trunk(points: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
     up = F.normalize(shoulders - hips, dim=-1)
     pelvis = _frame(x=points["left_hip"] - points["right_hip"], y=up, keep="x")
     chest = _frame(x=points["left_shoulder"] - points["right_shoulder"], y=up, keep="y")
-    return pelvis, chest
+    rest = adult_skeleton().rest_joints.to(up)
+    middles = [
+        rest[[SMPL_22_NAMES.index(f"{side}_{name}") for side in ("left", "right")]].mean(dim=0)
+        for name in ("hip", "shoulder")
+    ]
+    # In the rest pose the line from hips to shoulders leans back a little.
+    upright = rotation_between(middles[1] - middles[0], up.new_tensor([0.0, 1.0, 0.0]))
+    return pelvis @ upright, chest @ upright
 
 
 def _head(points: dict[str, Tensor], chest: Tensor) -> Tensor:

@@ -24,11 +24,12 @@ _HEIGHT: Final = 1.7  # of our skeleton, metres
 _FLOOR_SECONDS: Final = 0.75  # within which each way a foot touches the floor
 _FLOOR_SHARE: Final = 0.1  # of these frames are lower than what is taken as the floor
 _REST_SPEED: Final = (0.25, 0.7)  # m/s across the picture: at rest below, moving above
+_REST_DEPTH_SPEED: Final = (0.6, 1.5)  # m/s towards the camera or away, the same
 _REST_HEIGHT: Final = (0.03, 0.09)  # metres over the floor
 _REST_SMOOTHING: Final = 1.5  # of how much a foot rests, frames
 _HOLD: Final = 40.0  # weight of a resting foot
 _STIFF: Final = 60.0  # of the path's second differences
-_OBSERVED: Final = (1.0, 0.03)  # of what the picture says, across and in depth
+_OBSERVED: Final = (1.0, 0.1)  # of what the picture says, across and in depth
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,19 +109,26 @@ def on_floor(path: Tensor, joints: Tensor, fps: float) -> Tensor:
     return lifted
 
 
-def resting(path: Tensor, joints: Tensor, across_speed: Array) -> Array:
-    """(T, 2) how much the left and the right foot rest on the floor, 0..1: low, and slow in the picture.
+def resting(path: Tensor, joints: Tensor, across_speed: Array, fps: float) -> Array:
+    """(T, 2) how much the left and the right foot rest on the floor, 0..1: low, and slow.
+
+    Slow in the picture is well known; towards the camera, where a foot that swings is slow in the picture too, only
+    what is clearly fast counts.
 
     Args:
         path: (T, 3) on the floor.
         joints: (T, 22, 3) about the root.
         across_speed: (T, 2) speed of the feet across the picture of a camera at rest, m/s.
+        fps: frames per second.
     """
     skeleton = adult_skeleton()
-    feet = (joints + path[:, None])[:, physics.foot_indices(skeleton), 1]
-    heights: Array = (feet - physics.standing_heights(skeleton)).numpy()
+    feet = (joints + path[:, None])[:, physics.foot_indices(skeleton)].numpy()
+    heights = feet[..., 1] - physics.standing_heights(skeleton).numpy()
     lower = np.minimum(heights[:, :2], heights[:, 2:])
-    rest = _falling(across_speed, *_REST_SPEED) * _falling(lower, *_REST_HEIGHT)
+    deep = np.gradient((feet[:, :2, 2] + feet[:, 2:, 2]) / 2, axis=0) * fps
+    deep = np.abs(smooth_curve(deep, _REST_SMOOTHING))
+    rest = _falling(across_speed, *_REST_SPEED) * _falling(deep, *_REST_DEPTH_SPEED)
+    rest = rest * _falling(lower, *_REST_HEIGHT)
     return np.clip(smooth_curve(rest, _REST_SMOOTHING), 0, 1)
 
 
