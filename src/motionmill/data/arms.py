@@ -156,7 +156,10 @@ def _raises(track: Track, arm: Arm) -> list[Event]:
             begin -= 1
         held = start <= 3 and height[0] > _RAISED - 0.05 and begin == start
         level = float(np.quantile(height[start:stop], 0.9))
-        head = track.own[start:stop, HEAD, 1] - track.own[start:stop, SHOULDERS[0], 1]
+        head = (
+            track.own[start:stop, HEAD, 1]
+            - track.own[start:stop, SHOULDERS[SIDES.index(arm.side)], 1]
+        )
         over = level - float(np.median(head))
         kind = "hold" if held else "raise"
         name = "above the head" if over > 0.1 else "to head height" if over > -0.08 else "shoulder"
