@@ -265,11 +265,11 @@ def _claps(track: Track, arms: list[Arm], moving: NDArray[np.bool_]) -> list[Eve
     meetings = [
         frame
         for place, frame in enumerate(ends[1:-1], start=1)
-        if apart[frame] < 0.22
+        if apart[frame] < 0.17
         and apart[frame] < apart[ends[place - 1]]
         and ends[place + 1] - ends[place - 1] < 1.6 * FPS
         and usable[frame]
-        and max(arms[0].hand[frame, 1], arms[1].hand[frame, 1]) > -0.42
+        and -0.42 < max(arms[0].hand[frame, 1], arms[1].hand[frame, 1]) < 0.15
     ]
     if len(meetings) < 2:
         return []
