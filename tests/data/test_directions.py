@@ -33,6 +33,10 @@ from motionmill.data.directions import check_rewrite
         ("a person jumps twice", "a person jumps"),
         ("a person takes 4 steps", "a person takes five steps"),
         (
+            "a person turns left by 90 degrees",
+            "a person turns left by one hundred and eighty degrees",
+        ),
+        (
             "a person raises the left hand and kicks with the right leg",
             "a person raises the left leg and kicks with the right hand",
         ),
