@@ -128,7 +128,7 @@ def test_numbers(shared: Path) -> None:
 
 def test_short_sentence_and_long(shared: Path) -> None:
     _, told = described(shared / "data/bandai", "dataset-2_walk-turn-left_normal_011")
-    assert told.short == "a person walks forward and then turns left"
+    assert told.short == "a person walks forward and turns left"
     assert len(told.short) <= len(told.sentence) <= len(told.long)
     assert not re.search(r"\d", told.short + told.sentence)
     for text in (told.short, told.sentence):
@@ -143,6 +143,18 @@ def test_standing_still_and_a_single_frame() -> None:
     assert [each.kind for each in arms_out.events] == ["hold"]
     assert arms_out.sentence == "a person holds both hands out to the sides"
     assert describe(standing[:1]).seconds == pytest.approx(0.03, abs=0.01)
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3, 5])
+def test_a_moment(frames: int) -> None:
+    assert describe(wandering(1, frames=8)[:frames]).sentence.startswith("a person ")
+
+
+def test_values_that_are_no_numbers() -> None:
+    motion = wandering(0, frames=10)
+    broken = Motion(motion.rotations, torch.full_like(motion.root, torch.nan), motion.fps)
+    with pytest.raises(ValueError, match="no finite numbers"):
+        describe(broken)
 
 
 @pytest.mark.parametrize("seed", range(6))

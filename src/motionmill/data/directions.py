@@ -73,8 +73,8 @@ def check_directions(prompt: str, rewritten: str) -> None:
 def check_rewrite(caption: str, rewritten: str) -> None:
     """Raises ValueError where a rewrite swaps, drops or adds a side, a direction or a number of a caption.
 
-    Sides (left, right, both, clockwise), forward and backward, up and down, sideways and numbers to ten are each compared
-    in their order; a side must stay with arms or with legs, and degrees that both texts name must be the same.
+    Sides (left, right, both, clockwise), forward and backward, up and down, sideways and numbers to ten are each
+    compared in their order; a side must stay with arms or with legs, and degrees that both texts name must be the same.
     """
     for asked, made in zip(_said(caption), _said(rewritten), strict=True):
         if asked != made:
