@@ -156,7 +156,10 @@ def _raises(track: Track, arm: Arm) -> list[Event]:
             begin -= 1
         held = start <= 3 and height[0] > _RAISED - 0.05 and begin == start
         level = float(np.quantile(height[start:stop], 0.9))
-        head = track.own[start:stop, HEAD, 1] - track.own[start:stop, SHOULDERS[0], 1]
+        head = (
+            track.own[start:stop, HEAD, 1]
+            - track.own[start:stop, SHOULDERS[SIDES.index(arm.side)], 1]
+        )
         over = level - float(np.median(head))
         kind = "hold" if held else "raise"
         name = "above the head" if over > 0.1 else "to head height" if over > -0.08 else "shoulder"
@@ -262,11 +265,11 @@ def _claps(track: Track, arms: list[Arm], moving: NDArray[np.bool_]) -> list[Eve
     meetings = [
         frame
         for place, frame in enumerate(ends[1:-1], start=1)
-        if apart[frame] < 0.22
+        if apart[frame] < 0.17
         and apart[frame] < apart[ends[place - 1]]
         and ends[place + 1] - ends[place - 1] < 1.6 * FPS
         and usable[frame]
-        and max(arms[0].hand[frame, 1], arms[1].hand[frame, 1]) > -0.42
+        and -0.42 < max(arms[0].hand[frame, 1], arms[1].hand[frame, 1]) < 0.15
     ]
     if len(meetings) < 2:
         return []

@@ -223,7 +223,7 @@ def _check_answer(facts: Facts | None, answer: SceneAnswer) -> None:
 def _plain(action: str) -> str:
     """One line, a small first letter, no full stop: as all our captions."""
     text = " ".join(action.split()).rstrip(" .")
-    return text if text[:2].isupper() else text[:1].lower() + text[1:]
+    return text if re.match(r"[A-Z]{2}", text) else text[:1].lower() + text[1:]
 
 
 def _parts(part: str) -> tuple[str, ...]:

@@ -52,7 +52,7 @@ def describe(motion: Motion) -> Description:
     """Describe a motion on an SMPL-22 skeleton, at any frame rate; deterministic.
 
     Raises:
-        ValueError: another skeleton.
+        ValueError: another skeleton, or values that are not finite.
     """
     curves = track(motion)
     events = tuple(_events(curves))

@@ -52,6 +52,10 @@ _NUMBERS: Final = {
     "two": 2, "twice": 2, "couple": 2, "three": 3, "thrice": 3, "four": 4, "five": 5, "six": 6, "seven": 7,
     "eight": 8, "nine": 9, "ten": 10,
 }  # fmt: skip
+_ANGLES: Final = {
+    "one hundred and eighty": "180", "one hundred eighty": "180", "two hundred and seventy": "270",
+    "three hundred and sixty": "360", "forty-five": "45", "ninety": "90",
+}  # fmt: skip
 _ARM: Final = r"(?:hand|arm|fist|elbow|wrist|shoulder|forearm)"
 _LEG: Final = r"(?:foot|feet|leg|knee|ankle|heel|toe|hip)"
 
@@ -69,12 +73,15 @@ def check_directions(prompt: str, rewritten: str) -> None:
 def check_rewrite(caption: str, rewritten: str) -> None:
     """Raises ValueError where a rewrite swaps, drops or adds a side, a direction or a number of a caption.
 
-    Sides (left, right, both, clockwise), forward and backward, up and down, sideways and numbers are each compared in
-    their order; a side must stay with arms or with legs.
+    Sides (left, right, both, clockwise), forward and backward, up and down, sideways and numbers to ten are each
+    compared in their order; a side must stay with arms or with legs, and degrees that both texts name must be the same.
     """
     for asked, made in zip(_said(caption), _said(rewritten), strict=True):
         if asked != made:
             raise ValueError(_differs(rewritten, made, "the caption", asked))
+    angles, told = _degrees(caption), _degrees(rewritten)
+    if angles and told and angles != told:
+        raise ValueError(_differs(rewritten, told, "the caption", angles))
     before, after = _limbs(caption), _limbs(rewritten)
     for side in sorted(before.keys() & after.keys()):
         if before[side] != after[side]:
@@ -135,6 +142,14 @@ def _counts(plain: str) -> list[str]:
         for word in re.findall(r"[a-z]+|\d+", re.sub(r"\b\d+[.,]\d+\b", "", plain))
     )
     return [str(value) for value in values if 2 <= value <= 10]
+
+
+def _degrees(text: str) -> list[str]:
+    """Angles in degrees, as digits."""
+    plain = text.lower()
+    for words, digits in _ANGLES.items():
+        plain = plain.replace(words, digits)
+    return re.findall(r"\b(\d+)[ -]degrees?\b", plain)
 
 
 def _limbs(text: str) -> dict[str, set[str]]:

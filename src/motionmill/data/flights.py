@@ -84,8 +84,11 @@ def climbs(track: Track, away: NDArray[np.bool_]) -> list[Event]:
     ends = swings(level, _STEP_UP)
     for start, stop in itertools.pairwise(ends):
         change = float(level[stop] - level[start])
-        around = slice(max(0, start - 10), stop + 10)
-        if abs(change) < _STEP_UP or (away | (track.upright < 0.6))[around].mean() > 0.2:
+        edges = [
+            *range(max(0, start - 10), start + 10),
+            *range(stop - 10, min(len(level), stop + 10)),
+        ]
+        if abs(change) < _STEP_UP or (away | (track.upright < 0.6))[edges].any():
             continue
         if not (
             planted[max(0, start - 15) : start + 3].any() and planted[stop - 2 : stop + 15].any()

@@ -36,6 +36,8 @@ def paraphrases(caption: str, *, count: int = 20, seed: int = 0) -> list[str]:
     sentence = parse(caption)
     if not sentence.text:
         raise ValueError("an empty caption; expected words")
+    if count < 1:
+        return []
     digest = hashlib.sha256(f"{seed}/{caption}".encode()).digest()
     rng = random.Random(int.from_bytes(digest[:8]))
     found: list[str] = []
@@ -70,10 +72,11 @@ def _candidates(sentence: Sentence, rng: random.Random, draws: int) -> Iterator[
             yield tidy(_free(sentence, rng))
         else:
             yield tidy(_whole(sentence, rng))
-    for pattern in _listed("named"):
+    patterns = rng.sample(_listed("named"), len(_listed("named")))
+    for pattern in patterns:
         yield tidy(pattern.replace("{text}", _lowered(sentence.text)))
     if not sentence.subject and not sentence.clauses:
-        for pattern in _listed("named"):
+        for pattern in patterns:
             yield tidy(pattern.replace("{text}", _other_words(_lowered(sentence.text), rng)))
 
 
@@ -173,9 +176,9 @@ def _ordered(subject: str, clauses: list[Clause], form: str, rng: random.Random)
             done = _joined(first, "gerund")
             return f"after {done}, {subject} {_joined([replace(last, joint='')], form)}"
         return f"{subject} {_joined(first, form)} before {_said(last, 'gerund')}"
-    beside = re.fullmatch(r"(.*?),? (while \w+ing\b.*)", last.rest)
+    beside = re.fullmatch(r"(?:(.*?),? )?(while \w+ing\b.*)", last.rest)
     if len(clauses) == 1 and beside and rng.random() < 0.4:
-        return f"{beside[2]}, {subject} {_joined([replace(last, rest=beside[1])], form)}"
+        return f"{beside[2]}, {subject} {_joined([replace(last, rest=beside[1] or '')], form)}"
     return f"{subject} {_joined(clauses, form)}"
 
 

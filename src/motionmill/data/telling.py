@@ -29,11 +29,13 @@ class Beat:
 
 def short(events: Sequence[Event]) -> str:
     """The one or two things that matter most, without counts or adverbs."""
-    ranked = sorted(events, key=lambda e: (-_weight(e), e.start))[:1]
-    if ranked and ranked[0].kind in ("walk", "run"):
-        ranked += [e for e in events if e.kind == "turn" and overlap(e, ranked[0]) > 0.2][:1]
-    ranked.sort(key=lambda e: e.start if e.kind not in ("walk", "run") else -1.0)
-    return _sentence([Beat(each) for each in ranked], "brief")
+    if not events:
+        return _sentence([], "brief")
+    main = min(events, key=lambda e: (-_weight(e), e.start))
+    turned: tuple[Event, ...] = ()
+    if main.kind in ("walk", "run"):
+        turned = tuple(e for e in events if e.kind == "turn" and overlap(e, main) > 0.2)[:1]
+    return _sentence([Beat(main, turned)], "brief")
 
 
 def sentence(events: Sequence[Event]) -> str:
@@ -150,7 +152,8 @@ def _with_turns(way: Event, main: str, turned: list[Event], detail: Detail) -> s
     for each in turned:
         if each.number("degrees") > 300 and each.number("metres") > 2:
             return f"{conjugate(way.kind, 'singular')} in a circle to the {each.direction}"
-        if each.seconds > 0.7 * way.seconds and way.seconds > 2.5 and len(turned) == 1:
+        long_turn = each.seconds > 0.7 * way.seconds and way.seconds > 2.5 and len(turned) == 1
+        if long_turn and detail != "brief":
             return f"{conjugate(way.kind, 'singular')} in a curve to the {each.direction}, turning {each.direction}"
     words = [_phrase(each, detail, "singular") for each in turned[:2]]
     joined = ", then ".join(words)

@@ -87,7 +87,7 @@ def track(motion: Motion) -> Track:
     """The curves of a motion.
 
     Raises:
-        ValueError: a skeleton that is not SMPL-22.
+        ValueError: a skeleton that is not SMPL-22, or values that are not finite.
     """
     if motion.skeleton.names != SMPL_22_NAMES:
         raise ValueError(
@@ -98,6 +98,10 @@ def track(motion: Motion) -> Track:
         motion.rotations.double(), motion.root.double()
     )
     joints: Curve = np.ascontiguousarray(positions.numpy())
+    if not np.isfinite(joints).all():
+        raise ValueError(
+            "describe: the motion has values that are no finite numbers; leave such frames out"
+        )
     turned: Curve = rotations[:, [PELVIS, SPINE3, HEAD]].numpy()
     scale = motion.skeleton.leg_length / adult_skeleton().leg_length
     joints = joints / scale

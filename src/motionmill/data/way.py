@@ -17,7 +17,8 @@ _STEP: Final = 0.2  # metres that a foot is set elsewhere
 _TURN: Final = 35.0  # degrees; straight walks stay within 20, or 30 where a style sways
 _TURN_BACK: Final = 18.0  # degrees the other way that end a turn
 _RUN_SPEED: Final = 2.15  # metres a second that nobody walks
-_RUN_SLOWEST: Final = 1.05
+_RUN_LIKELY: Final = 1.75
+_RUN_SLOWEST: Final = 1.25
 _BOUNCE: Final = (
     0.35  # running, the body is highest while the feet are farthest apart; walking, lowest
 )
@@ -209,7 +210,7 @@ def _runs(track: Track, start: int, stop: int, speed: float) -> bool:
         return True
     if speed < _RUN_SLOWEST or stop - start < 15:
         return False
-    return _bounce(track, start, stop) > _BOUNCE
+    return _bounce(track, start, stop) > (0.0 if speed > _RUN_LIKELY else _BOUNCE)
 
 
 def _bounce(track: Track, start: int, stop: int) -> float:

@@ -144,7 +144,7 @@ def _jump(event: Event, detail: Detail) -> str:
     )  # fmt: skip
     if detail == "measured":
         far = f" {event.number('metres'):.1f} m far" if event.direction != "place" else ""
-        return f"jump {where}{far}, {event.number('height') * 100:.0f} cm high {_counted(event, detail)}"
+        return f"jump {where}{far} {_counted(event, detail)}, {event.number('height') * 100:.0f} cm high"
     return f"jump {where} {_counted(event, detail)}"
 
 
