@@ -11,12 +11,11 @@ import torch
 
 from motionmill.data.build import build, read_rejects
 from motionmill.data.clip import Clip
-from motionmill.data.config import DataConfig, HeldOutPair
+from motionmill.data.config import DataConfig
 from motionmill.data.loader import load_clips
 from motionmill.data.prepare import sound_stretches, windows
 from motionmill.data.shards import read_shard, write_shard
 from motionmill.data.sources import recordings
-from motionmill.data.splits import SplitRow, assign_splits
 from motionmill.motion.motion import Motion
 
 CONFIG = DataConfig(captions_per_clip=6, clips_per_shard=12, workers=1, min_frames=20)
@@ -124,40 +123,6 @@ def test_shards_give_back_what_they_got(tmp_path: Path) -> None:
         assert torch.equal(old.features, new.features)
         assert old.captions == new.captions
         assert (old.id, old.group, old.licence) == (new.id, new.group, new.licence)
-
-
-def test_groups_never_part() -> None:
-    rows = [
-        SplitRow(f"{group}/{take}", "s", group, None, None)
-        for group in "abcdefghij"
-        for take in range(4)
-    ]
-    config = DataConfig(val_fraction=0.2, test_fraction=0.2)
-    splits = assign_splits(rows, config).splits
-    assert splits == assign_splits(reversed(rows), config).splits
-    for group in "abcdefghij":
-        assert len({splits[f"{group}/{take}"] for take in range(4)}) == 1
-    assert sorted(list(splits.values()).count(name) for name in ("train", "val", "test")) == [
-        8,
-        8,
-        24,
-    ]
-
-
-def test_held_out_pairs_are_held_out_of_every_source() -> None:
-    config = DataConfig(
-        held_out_pairs=(HeldOutPair(content="run", style="angry", split="test_pairs"),),
-        train_only=("t",),
-    )
-    rows = [
-        SplitRow("1", "s", "g1", "run", "angry"),
-        SplitRow("2", "t", "g2", "run", "angry"),
-        SplitRow("3", "t", "g2", "walk", "angry"),
-        SplitRow("4", "t", "g3", "run", "happy"),
-    ]
-    assert assign_splits(rows, config).splits == {
-        "1": "test_pairs", "2": "test_pairs", "3": "test_pairs", "4": "train"
-    }  # fmt: skip
 
 
 def test_long_takes_are_cut_evenly_and_breaks_are_not_bridged() -> None:
