@@ -40,10 +40,17 @@ class Killer(RayExecutor):
                 cluster.remove_node(other, allow_graceful=False)
 
 
+def alive():
+    return len([node for node in ray.nodes() if node["Alive"]])
+
+
 executor = Killer(cluster.address)
-before = len([node for node in ray.nodes() if node["Alive"]])
+before = alive()
 summary = run(inputs, output, executor)
-after = len([node for node in ray.nodes() if node["Alive"]])
+for _ in range(60):  # a node that was killed is missed after some seconds
+    if (after := alive()) < before:
+        break
+    time.sleep(1)
 told = {"before": before, "after": after, "killed": executor.killed, "kept": summary.kept}
 Path(sys.argv[4]).write_text(json.dumps(told))
 ray.shutdown()

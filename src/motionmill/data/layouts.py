@@ -6,6 +6,7 @@ lists of their own, which loaders of others do not read: neither training nor te
 
 from __future__ import annotations
 
+import functools
 import io
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -63,8 +64,8 @@ def write_motionmillion(clips: Iterable[Clip], splits: Mapping[str, str], folder
 def write_humanml3d(clips: Iterable[Clip], splits: Mapping[str, str], folder: Path) -> int:
     """Write the layout of HumanML3D: 263 numbers a frame at 20 fps, made from the motion of the features.
 
-    `new_joint_vecs`, `new_joints`, `texts/NAME.txt` with lines `caption#word/TAG ...#0.0#0.0`, `Mean.npy`, `Std.npy` and
-    the lists. What the 263 numbers lose is in `formats.humanml3d`.
+    `new_joint_vecs`, `new_joints`, `texts/NAME.txt` with lines `caption#word/TAG ...#0.0#0.0`, `Mean.npy`, `Std.npy`
+    and the lists. What the 263 numbers lose is in `formats.humanml3d`.
 
     Args:
         clips: are read once, one after the other.
@@ -84,7 +85,7 @@ def write_humanml3d(clips: Iterable[Clip], splits: Mapping[str, str], folder: Pa
             captions = [folders.Caption(caption, tagged(caption)) for caption in clip.captions]
             count += 1
             yield folders.Clip(
-                name, tuple(captions), splits[clip.id], lambda clip=clip: to_motion(clip.features)
+                name, tuple(captions), splits[clip.id], functools.partial(to_motion, clip.features)
             )
 
     humanml3d.save_humanml3d(given(), folder)

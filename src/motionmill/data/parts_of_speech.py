@@ -32,14 +32,15 @@ _CLOSED: Final[Mapping[str, str]] = {
     "strong weak open front side normal steady sharp deep first second third few several more bent",
 }  # fmt: skip
 _VERBS: Final = (
-    "walk run jog sprint dash stride stroll march pace stagger stumble limp sneak creep tiptoe shuffle trudge step jump "
-    "hop leap skip bounce climb crawl crouch squat kneel sit stand lie rise fall lean bend bow stoop duck dodge turn "
-    "spin rotate pivot twist twirl swing sway rock dance waltz kick punch jab hit strike block slap slash chop throw "
-    "toss catch grab pick lift raise lower put place push pull drag carry hold drop wave clap point reach stretch "
-    "extend cross fold touch rub scratch wipe wash brush stir pour drink eat cook play drive ride row swim fly shake "
-    "nod look watch gesture signal greet salute call talk beckon invite guide show answer respond perform do make take "
-    "give get go come move begin start stop stay wait continue keep return circle balance land roll flip cartwheel "
-    "dribble shoot pass serve lunge stomp tap slide drag search open close use try face warm exercise practice"
+    "walk run jog sprint dash stride stroll march pace stagger stumble limp sneak creep tiptoe shuffle trudge step "
+    "jump hop leap skip bounce climb crawl crouch squat kneel sit stand lie rise fall lean bend bow stoop duck "
+    "dodge turn spin rotate pivot twist twirl swing sway rock dance waltz kick punch jab hit strike block slap "
+    "slash chop throw toss catch grab pick lift raise lower put place push pull drag carry hold drop wave clap "
+    "point reach stretch extend cross fold touch rub scratch wipe wash brush stir pour drink eat cook play drive "
+    "ride row swim fly shake nod look watch gesture signal greet salute call talk beckon invite guide show answer "
+    "respond perform do make take give get go come move begin start stop stay wait continue keep return circle "
+    "balance land roll flip cartwheel dribble shoot pass serve lunge stomp tap slide search open close use try face "
+    "warm exercise practice"
 )  # fmt: skip
 _IRREGULAR: Final[Mapping[str, str]] = {
     "ran": "run", "sat": "sit", "stood": "stand", "lay": "lie", "rose": "rise", "fell": "fall", "fallen": "fall",
@@ -120,4 +121,4 @@ def _verb_forms() -> Mapping[str, str]:
         forms[gerund.removesuffix("ing") + "ed"] = verb
         if verb.endswith("y") and verb[-2:-1] not in "aeiou":
             forms[verb[:-1] + "ied"] = verb
-    return forms | _IRREGULAR
+    return {**forms, **_IRREGULAR}
