@@ -26,12 +26,11 @@ from host import host
 from measure import interleaved
 
 from motionmill.data.calibration import between_t_poses
-from motionmill.data.config import DataConfig
+from motionmill.data.config import ReadConfig
 from motionmill.data.cutting import cut_points
-from motionmill.data.prepare import excluded
 from motionmill.data.quality import LIMITS, beyond_neighbours, first_failure, measurements, turns
 from motionmill.data.quality_config import CutConfig, MotionFilterConfig, TransitionConfig
-from motionmill.data.sources import recordings
+from motionmill.data.sources import find_inputs, recordings
 from motionmill.formats.render import contact_sheet
 from motionmill.motion import physics
 from motionmill.motion.motion import Motion
@@ -70,9 +69,9 @@ def main() -> None:
 
 
 def measured(inputs: list[Path]) -> Iterator[Measured]:
-    for path in inputs:
-        for recording in recordings(path):
-            if excluded(recording, DataConfig()):
+    for one in find_inputs(inputs, ReadConfig()):
+        for recording in recordings(one, ReadConfig()):
+            if recording.unusable:
                 continue
             motion = retarget(recording.read()).resample(physics.MEASURE_FPS)
             start, stop = between_t_poses(motion.joints())

@@ -62,7 +62,7 @@ def people(config: VideoConfig) -> Extract:
     return functools.partial(_people, config)
 
 
-def _people(config: VideoConfig, path: Path) -> Extraction:
+def _people(config: VideoConfig, path: Path, name: str) -> Extraction:
     data = path.read_bytes()
     if not data.startswith(b"film"):
         raise ValueError(f"{path.name}: not a video")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from motionmill.config import Config
@@ -52,6 +54,10 @@ class DataConfig(Config):
     read: ReadConfig = ReadConfig()
     units: UnitConfig = UnitConfig()
     video: VideoConfig = VideoConfig()
+    estimator: Literal["mediapipe", "work list"] = Field(
+        "mediapipe",
+        description="who finds poses in videos; with a work list another program does: see DATASET/work",
+    )
     transition: TransitionConfig = TransitionConfig()
     motion: MotionFilterConfig = MotionFilterConfig()
     cut: CutConfig = CutConfig()
@@ -62,5 +68,5 @@ class DataConfig(Config):
     splits: SplitConfig = SplitConfig()
 
 
-THRESHOLDS = ("transition", "motion", "duplicates")
-"""The parts of a `DataConfig` that can change in a data set that is there: `motionmill data refilter`."""
+THRESHOLDS = ("video.boxes", "video.pose", "transition", "motion", "duplicates")
+"""The parts of a `DataConfig` whose limits can change in a data set that is there: `motionmill data refilter`."""

@@ -25,8 +25,10 @@ from motionmill.data.folder import Folder, aside
 from motionmill.data.quality import first_failure
 from motionmill.data.splits import SplitRow, assign_splits
 from motionmill.data.units import digest_of
+from motionmill.video.config import VideoConfig
 
 _VERSION = 1
+_VIDEO_LIMITS = ("boxes", "pose")
 _COLUMNS = (
     "id", "source", "group", "content", "style", "frames", "measurements", "reject", "signature",
     "signature_width",
@@ -43,7 +45,7 @@ class Decision:
         split: where it is used; "" where it is not.
         reject: why it is not used; None where it is.
         assigned: the split that it has or once had: it comes back there.
-        cluster: first id of the clips that show the same; "" where no other does.
+        cluster: name of the clips that show the same; "" where no other does.
     """
 
     id: str
@@ -56,15 +58,39 @@ class Decision:
 
 def judge(candidate: Candidate, config: DataConfig) -> Reject | None:
     """Why a candidate is left out by what was measured on itself, or None."""
-    if candidate.reject is not None:
-        return candidate.reject
+    seen = candidate.reject
+    if candidate.frames and (seen is None or seen.stage in _VIDEO_LIMITS):
+        seen = _seen_badly(candidate, config.video)
+    if seen is not None:
+        return seen
     failure = first_failure(candidate.measurements, config.transition, config.motion)
     return None if failure is None else Reject(candidate.id, *failure)
 
 
+def _seen_badly(candidate: Candidate, config: VideoConfig) -> Reject | None:
+    """The limit of the box or pose filter that a person in a video misses, whatever held when it was found."""
+    from motionmill.video.boxes import first_box_failure
+    from motionmill.video.extract import pose_failure
+
+    measured = candidate.measurements
+    if "height_pixels" not in measured:
+        return candidate.reject  # not from a video
+    failure = first_box_failure(measured, config.boxes) or pose_failure(measured, config.pose)
+    if failure is None:
+        return None
+    return Reject(candidate.id, failure.stage, failure.reason, failure.value, failure.threshold)
+
+
 def decided_from(folder: Folder, config: DataConfig, units: Sequence[str]) -> str:
     """Says what the decisions are made from."""
-    parts = (config.transition, config.motion, config.duplicates, config.splits)
+    parts = (
+        config.video.boxes,
+        config.video.pose,
+        config.transition,
+        config.motion,
+        config.duplicates,
+        config.splits,
+    )
     made = {unit: made_from(folder.file("candidates", unit)) for unit in units}
     return digest_of(_VERSION, made, *(part.model_dump(mode="json") for part in parts))
 
@@ -104,7 +130,7 @@ def decide_all(folder: Folder, config: DataConfig, units: Sequence[str]) -> int:
                 frames[candidate.id] = candidate.frames
     clusters = find_duplicates(signatures, [row.id for row in rows], config.duplicates)
     del signatures
-    cluster_of = {name: cluster.ids[0] for cluster in clusters for name in cluster.ids}
+    cluster_of = {name: cluster.key for cluster in clusters for name in cluster.ids}
     dropped = _redundant(clusters, frames, config)
     kept = [row._replace(also=_keys(row, cluster_of)) for row in rows if row.id not in dropped]
     assignment = assign_splits(kept, config.splits, previous)
@@ -161,7 +187,7 @@ def _assigned_before(folder: Folder) -> dict[str, str]:
 
 def _keys(row: SplitRow, cluster_of: Mapping[str, str]) -> tuple[str, ...]:
     cluster = cluster_of.get(row.id)
-    return () if cluster is None else (f"duplicates of {cluster}",)
+    return () if cluster is None else (cluster,)
 
 
 def _redundant(

@@ -24,7 +24,7 @@ from motionmill.data.card import write_card
 from motionmill.data.config import DataConfig
 from motionmill.data.decisions import decide_all, decided_from, decisions_made_from
 from motionmill.data.executor import DamagedFileError, Executor, Failed, Needs, Step, Tally
-from motionmill.data.extracted import MakeReady, extracted_from, start_extracting
+from motionmill.data.extracted import MakeReady, extracted_from, results_noted, start_extracting
 from motionmill.data.folder import Folder, Journal, locked, open_folder
 from motionmill.data.measure import measured_from, start_measuring
 from motionmill.data.pack import gather, start_packing
@@ -197,7 +197,10 @@ def _extract_and_measure(run: _Run, units: Sequence[str]) -> None:
         unit.name
         for unit in read
         if unit.kind == "videos"
-        and made_from(folder.file("extracted", unit.name)) != extracted_from(unit, config)
+        and not (
+            made_from(folder.file("extracted", unit.name)) == extracted_from(unit, config)
+            and (config.estimator == "mediapipe" or results_noted(folder, unit.name))
+        )
     ]
     start = functools.partial(start_extracting, folder.root, config, run.ready)
     _do(run, Step("extract", start, Needs(gpus=run.gpus, model=True)), missing, "extracted")

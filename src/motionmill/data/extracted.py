@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from motionmill.data.candidates import read_rows, write_rows
+from motionmill.data.candidates import read_metadata, read_rows, write_rows
 from motionmill.data.clip import Reject
 from motionmill.data.config import DataConfig
 from motionmill.data.executor import DamagedFileError, Tally
@@ -28,29 +28,50 @@ if TYPE_CHECKING:
 
 _VERSION = 1
 
-Extract = Callable[[Path], "Extraction"]
+Extract = Callable[[Path, str], "Extraction"]
+"""A video, and its name for others -> the people in it."""
 MakeReady = Callable[[VideoConfig], Extract]
 """Loads what finds people, once a worker; can be pickled. Another one brings another `PoseEstimator`."""
 
 
 def extracted_from(unit: Unit, config: DataConfig) -> str:
     """Says what the people of a unit are made from."""
-    return digest_of(_VERSION, unit.digest, config.video.model_dump(mode="json"))
+    return digest_of(_VERSION, unit.digest, config.estimator, config.video.model_dump(mode="json"))
 
 
 def start_extracting(
     root: Path, config: DataConfig, ready: MakeReady | None = None
 ) -> Callable[[str], Tally]:
     """A worker of this step, with its models loaded: a function of a unit's name."""
-    take = (ready or mediapipe)(config.video)
-    return functools.partial(extract_unit, Folder(root), config, take)
+    folder = Folder(root)
+    if ready is None and config.estimator == "work list":
+        ready = functools.partial(elsewhere, folder.work)
+    return functools.partial(extract_unit, folder, config, (ready or mediapipe)(config.video))
 
 
 def mediapipe(config: VideoConfig) -> Extract:
     """People by MediaPipe's landmarks. Raises MissingExtraError."""
     from motionmill.video.extract import extract
 
-    return functools.partial(extract, config=config)
+    return lambda path, name: extract(path, config)
+
+
+def elsewhere(work: Path, config: VideoConfig) -> Extract:
+    """People whose poses another program estimates from a work list; those without a result are left out, pending."""
+    from motionmill.video.extract import extract
+    from motionmill.video.worklist import WorkList
+
+    return lambda path, name: extract(path, config, estimator=WorkList(work, name, config.pose))
+
+
+def results_noted(folder: Folder, name: str) -> bool:
+    """Whether no result of another program has come since a unit's people were found."""
+    noted = (read_metadata(folder.file("extracted", name)) or {}).get("results")
+    return noted == str(_count_results(folder))
+
+
+def _count_results(folder: Folder) -> int:
+    return len(list((folder.work / "results").glob("*")))
 
 
 def extract_unit(folder: Folder, config: DataConfig, take: Extract, name: str) -> Tally:
@@ -61,7 +82,12 @@ def extract_unit(folder: Folder, config: DataConfig, take: Extract, name: str) -
     clock = Clock()
     rows = (row for key in unit.keys for row in _rows(unit, key, take, clock))
     path = folder.file("extracted", name)
-    count = write_rows(rows, _schema(), path, made_from=extracted_from(unit, config))
+    notes = {}
+    if config.estimator == "work list":
+        notes["results"] = str(_count_results(folder))
+        folder.file("candidates", name).unlink(missing_ok=True)  # they are of the people before
+    origin = extracted_from(unit, config)
+    count = write_rows(rows, _schema(), path, made_from=origin, metadata=notes)
     return {**clock.tally(), "people": count}
 
 
@@ -109,7 +135,7 @@ def _rows(unit: Unit, key: str, take: Extract, clock: Any) -> Iterator[dict[str,
     video_id = f"{unit.source}/{key}"
     try:
         with clock.stage("video"):
-            found = take(unit.path / key)
+            found = take(unit.path / key, video_id)
     except (ImportError, MemoryError, OSError):
         raise  # of this machine, not of the video
     except Exception as error:  # one bad video of many is a row, whatever is wrong with it

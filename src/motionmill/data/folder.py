@@ -12,6 +12,7 @@ shards/U.parquet     what a trainer reads                                (stage 
 rejects/U.jsonl      one line for every clip that was left out
 statistics.safetensors  mean and deviation of train
 README.md            the card
+work/                for another pose estimator: a list, clips, its results (`video.worklist`)
 answers/             of language models, by the hash of what was asked
 run/                 lock and journal of the runs: times, counts; no part of the set
 """
@@ -65,6 +66,10 @@ class Folder:
     @property
     def card(self) -> Path:
         return self.root / "README.md"
+
+    @property
+    def work(self) -> Path:
+        return self.root / "work"
 
     @property
     def journal(self) -> Path:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from pydantic.fields import FieldInfo
 
-from motionmill.config import Config, load_recipe, parse_config
+from motionmill.config import load_recipe, parse_config
 from motionmill.data.config import THRESHOLDS, DataConfig
 from motionmill.data.folder import Folder, write_text
 
@@ -24,23 +24,22 @@ def threshold_options() -> dict[str, Threshold]:
     """Option -> threshold: `jitter_max` for `motion.max_jitter`, `duplicates_drop` for what is no limit."""
     options: dict[str, Threshold] = {}
     for part in THRESHOLDS:
-        kind = DataConfig.model_fields[part].annotation
-        assert isinstance(kind, type)
-        assert issubclass(kind, Config)
-        for name, field in kind.model_fields.items():
+        for name, field in _fields(part).items():
             word, _, rest = name.partition("_")
-            option = f"{rest}_{word}" if word in ("min", "max") else f"{part}_{name}"
-            assert option not in options
+            if word in ("min", "max"):
+                option = f"{rest}_{word}"
+            elif part.startswith("video."):
+                continue  # how poses are made: to change that is to make them again
+            else:
+                option = f"{part}_{name}"
+            assert option not in options, option
             options[option] = Threshold(part, name, field)
     return options
 
 
 def effective(folder: Folder, config: DataConfig) -> DataConfig:
     """The settings of a data set with the thresholds that were changed since."""
-    values = config.model_dump()
-    for part, changed in _changes(folder).items():
-        values[part] |= changed
-    return parse_config(DataConfig, values, source=str(folder.thresholds))
+    return _changed(config, _changes(folder), str(folder.thresholds))
 
 
 def change(folder: Folder, options: Mapping[str, Any]) -> DataConfig:
@@ -58,13 +57,29 @@ def change(folder: Folder, options: Mapping[str, Any]) -> DataConfig:
             raise ValueError(f"no threshold {option!r}; known are {', '.join(known)}")
         part, name, _ = known[option]
         changes.setdefault(part, {})[name] = value
-    base = load_recipe(DataConfig, folder.config)
-    values = base.model_dump()
-    for part, changed in changes.items():
-        values[part] |= changed
-    result = parse_config(DataConfig, values, source="thresholds")
+    result = _changed(load_recipe(DataConfig, folder.config), changes, "thresholds")
     write_text(folder.thresholds, yaml.safe_dump(changes, sort_keys=True))
     return result
+
+
+def _fields(part: str) -> Mapping[str, FieldInfo]:
+    kind: Any = DataConfig
+    for name in part.split("."):
+        kind = kind.model_fields[name].annotation
+    fields: Mapping[str, FieldInfo] = kind.model_fields
+    return fields
+
+
+def _changed(
+    config: DataConfig, changes: Mapping[str, Mapping[str, Any]], source: str
+) -> DataConfig:
+    values = config.model_dump()
+    for part, changed in changes.items():
+        group = values
+        for name in part.split("."):
+            group = group[name]
+        group.update(changed)
+    return parse_config(DataConfig, values, source=source)
 
 
 def _changes(folder: Folder) -> dict[str, dict[str, Any]]:
