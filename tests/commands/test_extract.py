@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from motionmill.cli import main
 from motionmill.video import extract as extraction
 from motionmill.video.candidate import Failure, PersonClip, RejectedCandidate
 from motionmill.video.config import VideoConfig
+from motionmill.video.worklist import PENDING
 from tests.motions import wandering
 from tests.video.filmed import save_video, texture
 
@@ -108,6 +110,23 @@ def test_bad_videos_are_said_in_a_line(tmp_path: Path, capsys: pytest.CaptureFix
         assert words in error
         assert error.count("\n") == 1
     assert not (tmp_path / "x.bvh").exists()
+
+
+def test_people_who_wait_for_another_estimator_are_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers = [
+        extraction.Extraction([], [replace(REJECT, flags=(PENDING,))], {}, []),
+        extraction.Extraction([person(0, 24)], [], {}, []),
+    ]
+    monkeypatch.setattr(extraction, "extract", lambda *arguments, **options: answers[0])
+    words = ["extract", "clip.mp4", "-o", f"{tmp_path}/a.bvh", "--work", f"{tmp_path}/work"]
+    assert main(words) == 2
+    assert "wait in" in capsys.readouterr().err
+    monkeypatch.setattr(extraction, "extract", lambda *arguments, **options: answers.pop(0))
+    assert main([*words, "--run", "true {list}"]) == 0
+    assert (tmp_path / "a.bvh").is_file()
+    assert answers == []
 
 
 def test_options_reach_the_config(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
