@@ -13,7 +13,7 @@ from motionmill.data.directions import check_rewrite
 from motionmill.data.grammar import past_tense
 from motionmill.data.paraphrase import paraphrases
 
-TWICE = r"\b(a|an|the|to|left|right|forward|walks?|is|hand) \1\b"
+TWICE = r"\b(a|an|the|to|left|right|forward|walks?|is|hand|around|being) \1\b"
 
 
 def plain(text: str) -> str:

@@ -79,7 +79,7 @@ def arm_events(track: Track, moving: NDArray[np.bool_]) -> list[Event]:
     together = _claps(track, arms, moving) + _held_together(track, arms)
     found: list[Event] = []
     for arm in arms:
-        struck = _punches(arm, moving)
+        struck = _punches(arm)
         waved = [each for each in _waves(arm, moving) if not _within(each, together)]
         raised = [
             each
@@ -91,9 +91,7 @@ def arm_events(track: Track, moving: NDArray[np.bool_]) -> list[Event]:
         found += [each for each in raised if not _within(each, together + struck)]
         placed = _held_places(track, arm, moving) + _reaches(arm, moving)
         found += [each for each in placed if not _within(each, struck + waved + raised + together)]
-    found += [
-        each for arm in arms for each in _strikes(track, arm, moving) if not _within(each, found)
-    ]
+    found += [each for arm in arms for each in _strikes(arm, moving) if not _within(each, found)]
     found = both_sides(counted(found), "hand", apart=0.7) + together
     found = [each for each in found if each.kind != "fold" or each.part == "both hands"]
     told = [*found]
@@ -110,7 +108,7 @@ def _swings_along(event: Event, moving: NDArray[np.bool_]) -> bool:
     return often and bool(moving[start:stop].mean() > 0.4)
 
 
-def _within(one: Event, others: list[Event], share: float = 0.5) -> bool:
+def _within(one: Event, others: list[Event]) -> bool:
     """Whether an event of the same hand already tells of this time."""
     side = one.part.split()[0]
     covered = sum(
@@ -118,7 +116,7 @@ def _within(one: Event, others: list[Event], share: float = 0.5) -> bool:
         for other in others
         if side in other.part or "both" in other.part or side == "both"
     )
-    return covered > share * one.seconds
+    return covered > 0.5 * one.seconds
 
 
 def _arm(track: Track, side: int) -> Arm:
@@ -221,7 +219,7 @@ def _quick_swings(curve: Curve, height: Curve, offset: int) -> tuple[int, int, i
     return best
 
 
-def _punches(arm: Arm, moving: NDArray[np.bool_]) -> list[Event]:
+def _punches(arm: Arm) -> list[Event]:
     """A fist goes ahead from the shoulder, fast, and the arm gets straight."""
     ahead, speed = arm.hand[:, 2], arm.speed
     fast = (speed[:, 2] > _PUNCH_SPEED) & (np.abs(speed[:, 1]) < 1.2 * speed[:, 2]) & arm.usable
@@ -240,7 +238,7 @@ def _punches(arm: Arm, moving: NDArray[np.bool_]) -> list[Event]:
     return counted(found, pause=2.0)
 
 
-def _strikes(track: Track, arm: Arm, moving: NDArray[np.bool_]) -> list[Event]:
+def _strikes(arm: Arm, moving: NDArray[np.bool_]) -> list[Event]:
     """A fast wide swing of a hand: throwing, hitting, slashing."""
     size = np.linalg.norm(arm.speed, axis=1)
     found = []

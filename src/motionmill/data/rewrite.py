@@ -25,6 +25,7 @@ MAX_REWRITES: Final = 20
 _ENOUGH: Final = (
     0.5  # share of the rewrites asked for that must be good, before a model is asked again
 )
+_TEMPERATURE: Final = 0.7  # wordings are to differ; an answer is kept by its seed
 _MAX_WORDS: Final = 80
 _COMMENT: Final = re.compile(
     r"https?:|www\.|[<>{}\[\]`\\]|\b(?:rewrite|rephras\w+|caption|as an ai)\b", re.I
@@ -102,6 +103,7 @@ class ChatRewriter:
                 system=prompt("rewrite"),
                 check=check,
                 seed=seed,
+                temperature=_TEMPERATURE,
                 max_tokens=2048,
             )
         except ChatError as error:
