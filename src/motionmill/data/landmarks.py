@@ -1,55 +1,50 @@
 """Signatures -> landmarks: moments that a motion itself singles out, so that every copy of it has them too.
 
 A landmark is where a measure of the pose crosses a fixed level: the legs pass each other, the hands come apart by half
-a metre. Wherever the clip starts, however it was cut, mirrored or re-timed, the pose at that moment is the same.
+a metre. Wherever the clip starts, however it was cut or re-timed, the pose at that moment is the same. A pose and its
+mirror image have one canonical form, with a flag, so that those of mirrored clips are the same too.
 Shapes: M samples of all clips one after the other, L landmarks, 27 numbers a pose (see `data.signatures`).
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from motionmill.data.signatures import METRES, Floats, Integers, Signatures
+from motionmill.data.signatures import METRES, WIDTH, Floats, Integers, Signatures, mirrored
 
 _CHUNK: Final = 1 << 18  # samples worked on at once
 _HEAD, _L_WRIST, _R_WRIST, _L_ANKLE, _R_ANKLE = 0, 3, 4, 7, 8
+_NEARLY_SYMMETRIC: Final = 0.015  # metres; such a pose is a landmark in both forms
 _ENDS: Final = 63  # the kind of landmarks at fixed places of a clip, which even a still clip has
 
 
-@dataclass(frozen=True)
-class Landmarks:
+class Landmarks(NamedTuple):
     """Moments of clips.
 
     Attributes:
         clip: (L,) which clip.
         time: (L,) when, in samples.
         kind: (L,) which measure crosses which level.
-        pose: (L, 27) int16, millimetres.
+        pose: (L, 27) int16, millimetres; in the canonical form.
+        flipped: (L,) whether that is the mirror image of what the clip shows.
     """
 
-    clip: Integers
+    clip: NDArray[np.int32]
     time: Floats
-    kind: Integers
+    kind: NDArray[np.uint8]
     pose: NDArray[np.int16]
-
-    def __len__(self) -> int:
-        return len(self.clip)
+    flipped: NDArray[np.bool_]
 
 
 def landmarks(signatures: Signatures) -> Landmarks:
-    """All landmarks of all clips, those of a clip together."""
-    parts = list(_parts(signatures))
-    return Landmarks(
-        np.concatenate([part.clip for part in parts]),
-        np.concatenate([part.time for part in parts]),
-        np.concatenate([part.kind for part in parts]),
-        np.concatenate([part.pose for part in parts]),
-    )
+    """All landmarks of all clips, those of some clips together."""
+    columns = zip(*_parts(signatures), strict=True)
+    return Landmarks._make(np.concatenate(column) for column in columns)
 
 
 def _parts(signatures: Signatures) -> Iterator[Landmarks]:
@@ -88,13 +83,26 @@ def _of_clips(signatures: Signatures, first: int, stop: int) -> Landmarks:
     following = np.minimum(whole + 1, start[owner + 1] - 1)
     part = (place - whole).astype(np.float32)[:, None]
     pose = poses[whole] * (1 - part) + poses[following] * part
-    order = np.argsort(owner, kind="stable")
+    side = pose @ _odd_direction()
+    as_is = np.flatnonzero(side > -_NEARLY_SYMMETRIC)
+    turned = np.flatnonzero(side < _NEARLY_SYMMETRIC)
+    both = np.concatenate((as_is, turned))
+    forms = np.concatenate((pose[as_is], mirrored(pose[turned])))
     return Landmarks(
-        owner[order] + first,
-        (place - start[owner]).astype(np.float32)[order],
-        kind[order],
-        np.rint(pose * 1000).astype(np.int16)[order],
+        (owner[both] + first).astype(np.int32),
+        (place - start[owner]).astype(np.float32)[both],
+        kind[both].astype(np.uint8),
+        np.rint(forms * 1000).astype(np.int16),
+        np.repeat([False, True], [len(as_is), len(turned)]),
     )
+
+
+@functools.cache
+def _odd_direction() -> Floats:
+    """(27,) a direction along which a pose and its mirror image are opposite: its sign is the canonical form's."""
+    direction = np.random.default_rng(0).standard_normal(WIDTH).astype(np.float32)
+    direction -= mirrored(direction)
+    return np.asarray(direction / np.linalg.norm(direction), np.float32)
 
 
 def _measures(poses: Floats) -> Iterator[tuple[Floats, tuple[float, ...]]]:

@@ -25,7 +25,7 @@ _FROZEN_STEP: Final = 5e-5  # metres a frame; captured bodies never move less, h
 _DEEP: Final = 0.05  # metres under the floor that no sole of a shoe explains
 
 # Degrees by which a joint may be turned from the rest pose (a T-pose), past what bodies and our sound clips show.
-# Shoulders have no limit: from a T-pose an arm reaches everything behind which the joint is not dislocated.
+# Shoulders and elbows have none: an arm that is turned and bent comes to any angle from a T-pose.
 _JOINT_LIMITS: Final[Mapping[str, float]] = {
     "hip": 150.0,
     "knee": 165.0,
@@ -33,12 +33,12 @@ _JOINT_LIMITS: Final[Mapping[str, float]] = {
     "foot": 75.0,
     "spine1": 80.0,
     "spine2": 60.0,
-    "spine3": 65.0,
+    "spine3": 90.0,
     "neck": 80.0,
-    "head": 95.0,
+    "head": 110.0,
     "collar": 85.0,
     "shoulder": 180.0,
-    "elbow": 168.0,
+    "elbow": 180.0,
     "wrist": 125.0,
 }
 

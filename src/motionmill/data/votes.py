@@ -1,8 +1,7 @@
 """Landmarks -> votes: pairs of moments of two clips that show nearly the same pose, found by sorting hashes.
 
 Each of some tables cuts the space of poses into cells by random directions (locality-sensitive hashing) and sorts the
-landmarks by cell; only near neighbours in that order are compared, so crowded cells cost no more than others. A pose
-and its mirror image have one canonical form, with a flag, so that mirrored clips meet in the same cell.
+landmarks by cell; only near neighbours in that order are compared, so crowded cells cost no more than others.
 Shapes: L landmarks, 27 numbers a pose, V votes.
 """
 
@@ -14,14 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motionmill.data.landmarks import Landmarks
-from motionmill.data.signatures import NUM_JOINTS, WIDTH, Floats, Integers, mirrored
+from motionmill.data.signatures import NUM_JOINTS, WIDTH, Floats, Integers
 
 _TABLES: Final = 5
 _DIRECTIONS: Final = 7  # of each table
 _CELL: Final = 0.08  # width of a cell along a direction, metres
 _NEIGHBOURS: Final = 8
 _ALIKE: Final = 0.018  # metres, root mean square over the joints
-_NEARLY_SYMMETRIC: Final = 0.015  # metres; such a pose stands in the tables in both forms
 _VOTES_A_PAIR: Final = 5
 _CHUNK: Final = 1 << 19
 
@@ -58,11 +56,9 @@ class _Found(NamedTuple):
 def votes(marks: Landmarks) -> Votes:
     """The best votes for every pair of clips that has any."""
     generator = np.random.default_rng(0)
-    entry, flag, pose = _canonical(marks, generator)
     best: _Found | None = None
     for _ in range(_TABLES):
-        order, cell = _sorted(marks.kind[entry], pose, generator)
-        found = _oriented(marks, entry, flag, *_neighbours(order, cell, marks.clip[entry], pose))
+        found = _oriented(marks, *_neighbours(marks, *_sorted(marks, generator)))
         if best is not None:
             both: list[tuple[Any, Any]] = list(zip(best, found, strict=True))
             found = _Found._make(np.concatenate(columns) for columns in both)
@@ -71,35 +67,17 @@ def votes(marks: Landmarks) -> Votes:
     return Votes(*best[:5], rank)
 
 
-def _canonical(
-    marks: Landmarks, generator: np.random.Generator
-) -> tuple[Integers, NDArray[np.bool_], NDArray[np.int16]]:
-    """Entries of the tables: which landmark, whether mirrored, and the pose in that form."""
-    direction = generator.standard_normal(WIDTH).astype(np.float32)
-    direction -= mirrored(direction)
-    direction /= np.linalg.norm(direction)
-    side = (marks.pose.astype(np.float32) @ direction) / 1000
-    as_is = np.flatnonzero(side > -_NEARLY_SYMMETRIC)
-    turned = np.flatnonzero(side < _NEARLY_SYMMETRIC)
-    entry = np.concatenate((as_is, turned))
-    flag = np.repeat([False, True], [len(as_is), len(turned)])
-    turned_pose = mirrored(marks.pose[turned].astype(np.float32)).astype(np.int16)
-    return entry, flag, np.concatenate((marks.pose[as_is], turned_pose))
-
-
-def _sorted(
-    kind: Integers, pose: NDArray[np.int16], generator: np.random.Generator
-) -> tuple[Integers, Integers]:
-    """One table: the order of the entries by cell, and inside a cell along one more direction; and the cells."""
+def _sorted(marks: Landmarks, generator: np.random.Generator) -> tuple[Integers, Integers]:
+    """One table: the order of the landmarks by cell, and inside a cell along one more direction; and the cells."""
     directions = generator.standard_normal((WIDTH, _DIRECTIONS + 1)).astype(np.float32)
     directions /= np.linalg.norm(directions, axis=0) * 1000 * _CELL
     shift = generator.random(_DIRECTIONS, dtype=np.float32)
     factors = generator.integers(1, 1 << 62, _DIRECTIONS + 1) | 1
-    cell = kind * factors[-1]
-    along = np.empty(len(pose), np.float32)
-    for start in range(0, len(pose), _CHUNK):
+    cell = marks.kind.astype(np.int64) * factors[-1]
+    along = np.empty(len(cell), np.float32)
+    for start in range(0, len(cell), _CHUNK):
         part = slice(start, start + _CHUNK)
-        places = pose[part].astype(np.float32) @ directions
+        places = marks.pose[part].astype(np.float32) @ directions
         along[part] = places[:, -1]
         whole = np.floor(places[:, :-1] + shift).astype(np.int64)
         cell[part] += (whole * factors[:-1]).sum(axis=1)  # overflow wraps, as hashes do
@@ -107,10 +85,10 @@ def _sorted(
 
 
 def _neighbours(
-    order: Integers, cell: Integers, clip: Integers, pose: NDArray[np.int16]
+    marks: Landmarks, order: Integers, cell: Integers
 ) -> tuple[Integers, Integers, Floats]:
-    """Pairs of entries of two clips that are near in the order, in one cell, and alike; and how far apart they are."""
-    cells, clips = cell[order], clip[order]
+    """Pairs of landmarks of two clips, near in the order, in one cell, and alike; and how far apart they are."""
+    cells, clips, pose = cell[order], marks.clip[order], marks.pose
     parts = []
     for step in range(1, _NEIGHBOURS + 1):
         near = np.flatnonzero((cells[step:] == cells[:-step]) & (clips[step:] != clips[:-step]))
@@ -127,24 +105,16 @@ def _neighbours(
     return left, right, distance
 
 
-def _oriented(
-    marks: Landmarks,
-    entry: Integers,
-    flag: NDArray[np.bool_],
-    left: Integers,
-    right: Integers,
-    distance: Floats,
-) -> _Found:
-    """Pairs of entries as votes with the lower clip first."""
-    swap = marks.clip[entry[left]] > marks.clip[entry[right]]
+def _oriented(marks: Landmarks, left: Integers, right: Integers, distance: Floats) -> _Found:
+    """Pairs of landmarks as votes with the lower clip first."""
+    swap = marks.clip[left] > marks.clip[right]
     left, right = np.where(swap, right, left), np.where(swap, left, right)
-    one, other = entry[left], entry[right]
     return _Found(
-        marks.clip[one],
-        marks.clip[other],
-        flag[left] != flag[right],
-        marks.time[one],
-        marks.time[other],
+        marks.clip[left].astype(np.int64),
+        marks.clip[right].astype(np.int64),
+        marks.flipped[left] != marks.flipped[right],
+        marks.time[left],
+        marks.time[right],
         distance,
     )
 
