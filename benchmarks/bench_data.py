@@ -37,7 +37,7 @@ from motionmill.data.sources import find_inputs, recordings
 from motionmill.motion.skeleton import SMPL_22_NAMES, adult_skeleton
 
 FPS = 30
-CLIPS_A_FILE = 500
+CLIPS_A_FILE, CLIPS_A_FOLDER = 500, 5000
 NUMBERED_STAGES = ("transition", "motion", "describe")  # 5, 6 and 7
 CLIPS_ASKED = 60.0  # ten-second clips a second of one core
 MANY_CLIPS, MANY_HOURS = 2_000_000, 2_000
@@ -230,8 +230,14 @@ def loose() -> DataConfig:
 
 
 def make_clips(folder: Path, count: int, seconds: float) -> None:
-    """A folder of packed shards (see `formats.packed`) with people who walk and gesticulate, no two alike."""
-    folder.mkdir()
+    """Folders of packed shards (see `formats.packed`) with people who walk and gesticulate, no two alike."""
+    for start in range(0, count, CLIPS_A_FOLDER):
+        part = folder / f"{folder.name}-{start:07}"
+        part.mkdir(parents=True)
+        make_folder(part, range(start, min(count, start + CLIPS_A_FOLDER)), round(seconds * FPS))
+
+
+def make_folder(folder: Path, numbers: range, frames: int) -> None:
     skeleton = adult_skeleton()
     three = ["Zrotation", "Yrotation", "Xrotation"]
     record = {
@@ -242,12 +248,11 @@ def make_clips(folder: Path, count: int, seconds: float) -> None:
         "scale_to_cm": 1.0,
     }
     (folder / "skeletons.json").write_text(json.dumps({"adult": record}), encoding="utf-8")
-    frames = round(seconds * FPS)
     with (folder / "manifest.jsonl").open("w", encoding="utf-8") as manifest:
-        for start in range(0, count, CLIPS_A_FILE):
+        for start in range(numbers.start, numbers.stop, CLIPS_A_FILE):
             arrays = {}
             shard = f"clips-{start:07}.npz"
-            for number in range(start, min(count, start + CLIPS_A_FILE)):
+            for number in range(start, min(numbers.stop, start + CLIPS_A_FILE)):
                 arrays[f"c{number}"] = walker(np.random.default_rng(number), frames)
                 line = {"id": f"walker{number:07}", "shard": shard, "key": f"c{number}"}
                 line |= {"skeleton": "adult", "fps": FPS, "frames": frames, "licence": "CC0"}

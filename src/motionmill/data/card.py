@@ -13,6 +13,7 @@ from motionmill.data.thresholds import effective
 from motionmill.motion.features import FEATURES_FPS
 
 _MAX_REASONS: Final = 40
+_MAX_PLACES: Final = 60
 _BAR: Final = 40
 _MORE_SPREADS: Final = ("frames",)
 
@@ -127,6 +128,14 @@ def _licences(counted: Survey) -> Iterator[str]:
         for (source, licence, commercial), count in sorted(counted.licences.items())
     ]
     yield from _table(("source", "licence", "commercial use", "clips"), rows)
+    places = [
+        [source, place, str(count)]
+        for (source, place), count in sorted(counted.published.items())
+        if place
+    ]
+    if places:
+        yield ""
+        yield from _table(("source", "published at", "clips"), places[:_MAX_PLACES])
 
 
 def _examples(counted: Survey) -> Iterator[str]:

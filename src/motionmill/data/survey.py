@@ -73,6 +73,7 @@ class Survey:
         rejected: by source, stage and reason.
         frames: of kept clips, by source.
         licences: kept clips by source, licence and whether commercial use is allowed.
+        published: kept clips by source and where they were published, for whoever has to name it.
         spreads: by measurement, over kept clips.
         num_captions: all of them, and how many are different.
         authors: clips by who captioned them.
@@ -85,6 +86,7 @@ class Survey:
     rejected: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     frames: Counter[str] = field(default_factory=Counter)
     licences: Counter[tuple[str, str, bool]] = field(default_factory=Counter)
+    published: Counter[tuple[str, str]] = field(default_factory=Counter)
     spreads: dict[str, Spread] = field(default_factory=lambda: defaultdict(Spread))
     num_captions: tuple[int, int] = (0, 0)
     authors: Counter[str] = field(default_factory=Counter)
@@ -110,7 +112,7 @@ class Survey:
         return total
 
 
-_COLUMNS = ("id", "source", "licence", "commercial", "frames", "measurements")
+_COLUMNS = ("id", "source", "licence", "commercial", "frames", "measurements", "provenance")
 
 
 def survey(folder: Folder, units: Sequence[str], spread_over: Sequence[str] = ()) -> Survey:
@@ -176,6 +178,7 @@ def _count(
     result.kept[source, decision.split] += 1
     result.frames[source] += candidate.frames
     result.licences[source, candidate.licence, candidate.commercial] += 1
+    result.published[source, str(candidate.provenance.get("published", ""))] += 1
     result.authors[str(words.details.get("origin", "description"))] += 1
     return True
 
