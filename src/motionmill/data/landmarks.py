@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,8 +43,19 @@ class Landmarks(NamedTuple):
 
 def landmarks(signatures: Signatures) -> Landmarks:
     """All landmarks of all clips, those of some clips together."""
-    columns = zip(*_parts(signatures), strict=True)
-    return Landmarks._make(np.concatenate(column) for column in columns)
+    columns = [list(column) for column in zip(*_parts(signatures), strict=True)]
+    return Landmarks._make(_joined(column) for column in columns)
+
+
+def _joined(parts: list[NDArray[Any]]) -> NDArray[Any]:
+    """The parts one after the other; each is let go once it is copied, so that memory never holds all of them twice."""
+    result = np.empty((sum(map(len, parts)), *parts[0].shape[1:]), parts[0].dtype)
+    at = len(result)
+    while parts:
+        part = parts.pop()
+        result[at - len(part) : at] = part
+        at -= len(part)
+    return result
 
 
 def _parts(signatures: Signatures) -> Iterator[Landmarks]:
