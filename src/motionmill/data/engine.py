@@ -207,7 +207,7 @@ def _extract_and_measure(run: _Run, units: Sequence[str]) -> None:
     missing = [
         unit.name
         for unit in read
-        if made_from(folder.file("candidates", unit.name)) != measured_from(unit, config)
+        if made_from(folder.file("candidates", unit.name)) != measured_from(folder, unit, config)
     ]
     start = functools.partial(start_measuring, folder.root, config)
     _do(run, Step("measure", start), missing, "candidates")

@@ -39,6 +39,12 @@ def extracted_from(unit: Unit, config: DataConfig) -> str:
     return digest_of(_VERSION, unit.digest, config.estimator, config.video.model_dump(mode="json"))
 
 
+def people_from(folder: Folder, unit: Unit, config: DataConfig) -> str:
+    """The same with the results of another program, which come bit by bit."""
+    notes = read_metadata(folder.file("extracted", unit.name)) or {}
+    return digest_of(extracted_from(unit, config), notes.get("results"))
+
+
 def start_extracting(
     root: Path, config: DataConfig, ready: MakeReady | None = None
 ) -> Callable[[str], Tally]:
@@ -85,7 +91,6 @@ def extract_unit(folder: Folder, config: DataConfig, take: Extract, name: str) -
     notes = {}
     if config.estimator == "work list":
         notes["results"] = str(_count_results(folder))
-        folder.file("candidates", name).unlink(missing_ok=True)  # they are of the people before
     origin = extracted_from(unit, config)
     count = write_rows(rows, _schema(), path, made_from=origin, metadata=notes)
     return {**clock.tally(), "people": count}

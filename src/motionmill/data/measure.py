@@ -24,7 +24,7 @@ from motionmill.data.describe import facts
 from motionmill.data.description import describe
 from motionmill.data.duplicates import signature
 from motionmill.data.executor import Tally
-from motionmill.data.extracted import extracted_from, read_extracted
+from motionmill.data.extracted import people_from, read_extracted
 from motionmill.data.folder import Folder
 from motionmill.data.quality import breaks, measurements
 from motionmill.data.sources import Recording, recordings
@@ -37,9 +37,10 @@ _FEWEST_FRAMES: Final = 4  # less has no velocity, no jerk: nothing can be measu
 _VERSION: Final = 1  # of what is measured: another one makes all candidates anew
 
 
-def measured_from(unit: Unit, config: DataConfig) -> str:
+def measured_from(folder: Folder, unit: Unit, config: DataConfig) -> str:
     """Says what the candidates of a unit are made from."""
-    before = extracted_from(unit, config) if unit.kind == "videos" else unit.digest
+    videos = unit.kind == "videos"
+    before = people_from(folder, unit, config) if videos else unit.digest
     parts = (config.read, config.cut, config.transition)
     return digest_of(_VERSION, before, *(part.model_dump(mode="json") for part in parts))
 
@@ -54,7 +55,7 @@ def measure_unit(folder: Folder, config: DataConfig, name: str) -> Tally:
     clock = Clock()
     made = (candidate for take in found for candidate in candidates(take, config, clock))
     path = folder.file("candidates", name)
-    count = write_candidates(made, path, made_from=measured_from(unit, config))
+    count = write_candidates(made, path, made_from=measured_from(folder, unit, config))
     return {**clock.tally(), "candidates": count}
 
 

@@ -96,7 +96,7 @@ def _count_steps(result: Status, folder: Folder, unit: Unit, config: DataConfig)
             case "extract":
                 done = made_from(path) == extracted_from(unit, config)
             case "measure":
-                done = made_from(path) == measured_from(unit, config)
+                done = made_from(path) == measured_from(folder, unit, config)
             case "caption":
                 done = made_from(path) == worded_from(folder, config, unit.name)
                 pending = int((read_metadata(path) or {}).get("pending", 0))
