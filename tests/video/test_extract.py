@@ -195,7 +195,11 @@ def test_the_close_up_and_the_street_are_rejected(videos: Path) -> None:
 @pytest.mark.slow
 def test_shots_of_several_videos(videos: Path) -> None:
     found = extract(videos / "multishot_concat.mp4", VideoConfig())
-    assert {one.shot for one in found.people} == {0, 1, 2, 3}
+    assert {one.shot for one in found.people} == {0, 2, 3}
+    hall = [
+        one for one in found.rejects if one.shot == 1
+    ]  # both players lose their feet over the lower edge
+    assert {one.failure.reason for one in hall} >= {"cut_off_seconds"}
     for one in found.people:
         if one.shot in (0, 3):
             check_juggler(one.motion)
