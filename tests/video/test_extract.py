@@ -102,7 +102,9 @@ def test_nobody_and_a_pose_that_does_not_fit(video: Path) -> None:
 
 
 def test_people_come_by_how_long_they_are_in_sight(video: Path) -> None:
-    config = VideoConfig(boxes=BoxConfig(min_height_pixels=40, max_truncation=1.0))
+    config = VideoConfig(
+        boxes=BoxConfig(min_height_pixels=40, max_truncation=1.0, max_cut_off_seconds=5)
+    )
     found = extract(video, config, tracker=Everywhere(), estimator=Wandering())
     assert [one.id for one in found.by_presence()] == ["0.0.0", "0.0.1"]
 

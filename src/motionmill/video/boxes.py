@@ -65,7 +65,7 @@ def box_measurements(frames: Frames, track: Track, others: Sequence[Track]) -> d
 
 
 def first_box_failure(measurements: Mapping[str, float], config: BoxConfig) -> Failure | None:
-    """The first threshold that is missed: time, sight, size, truncation (of all, of the feet), confidence, occlusion, blur."""
+    """The first threshold missed: time, sight, size, truncation of all and of the feet, confidence, occlusion, blur."""
     checks = (
         ("seconds", config.min_seconds, True),
         ("visible", config.min_visible, True),
