@@ -56,13 +56,14 @@ def test_only_the_clip_counts_not_its_context() -> None:
 
 def test_each_reason_is_found() -> None:
     half_out = (0.4, 0.6, 0.6, 1.4)
-    nearer = track((0.4, 0.4, 0.6, 1.0), number=1)
+    nearer = track((0.4, 0.4, 0.6, 0.95), number=1)
     flat = clip(np.full((COUNT, HEIGHT, WIDTH, 3), 120, np.uint8))
     cases = {
         "seconds": measured(track(places=np.arange(10))),
         "visible": measured(track(places=np.arange(0, COUNT, 2))),
         "height_pixels": measured(track((0.4, 0.4, 0.5, 0.6))),
         "truncation": measured(track(half_out)),
+        "cut_off_seconds": measured(track((0.4, 0.2, 0.6, 1.0))),
         "confidence": measured(track(score=0.3)),
         "occlusion": measured(track(), nearer),
         "sharpness": measured(track(), frames=flat),

@@ -102,7 +102,9 @@ def test_nobody_and_a_pose_that_does_not_fit(video: Path) -> None:
 
 
 def test_people_come_by_how_long_they_are_in_sight(video: Path) -> None:
-    config = VideoConfig(boxes=BoxConfig(min_height_pixels=40, max_truncation=1.0))
+    config = VideoConfig(
+        boxes=BoxConfig(min_height_pixels=40, max_truncation=1.0, max_cut_off_seconds=5)
+    )
     found = extract(video, config, tracker=Everywhere(), estimator=Wandering())
     assert [one.id for one in found.by_presence()] == ["0.0.0", "0.0.1"]
 
@@ -195,7 +197,11 @@ def test_the_close_up_and_the_street_are_rejected(videos: Path) -> None:
 @pytest.mark.slow
 def test_shots_of_several_videos(videos: Path) -> None:
     found = extract(videos / "multishot_concat.mp4", VideoConfig())
-    assert {one.shot for one in found.people} == {0, 1, 2, 3}
+    assert {one.shot for one in found.people} == {0, 2, 3}
+    hall = [
+        one for one in found.rejects if one.shot == 1
+    ]  # both players lose their feet over the lower edge
+    assert {one.failure.reason for one in hall} >= {"cut_off_seconds"}
     for one in found.people:
         if one.shot in (0, 3):
             check_juggler(one.motion)

@@ -16,6 +16,7 @@ from motionmill.video.frames import Frames, Picture
 from motionmill.video.opencv import opencv
 from motionmill.video.people import Array, Track, intersection
 
+_LOWER_EDGE = 0.99  # of the picture's height
 _LOOKS = 8  # pictures of a track whose sharpness is measured
 _PATCH = 128  # pixels to which boxes are brought before, so that sharpness compares
 
@@ -32,6 +33,7 @@ def box_measurements(frames: Frames, track: Track, others: Sequence[Track]) -> d
         confidence: median score.
         height_pixels: median height of the box in the video itself.
         truncation: mean share of the box that is beyond the picture's edge.
+        cut_off_seconds: longest time in which the box reaches the lower edge, where landmarks of feet are guesses.
         occlusion: mean share of the box that lies under that of somebody nearer to the camera.
         sharpness: median standard deviation of the Laplacian in the box brought to 128 pixels, grey levels.
         seconds: time from first to last sight, within the clip (not its context).
@@ -51,6 +53,7 @@ def box_measurements(frames: Frames, track: Track, others: Sequence[Track]) -> d
         "confidence": float(np.median(track.scores[inside])),
         "height_pixels": float(np.median(heights)),
         "truncation": float(1 - np.mean(seen)),
+        "cut_off_seconds": _longest(boxes[:, 3] > _LOWER_EDGE, places) * step,
         "occlusion": _occlusion(boxes, places, [other for other in others if other is not track]),
         "sharpness": float(
             np.median([_sharpness(frames.images[places[k]], boxes[k]) for k in looks])
@@ -62,12 +65,13 @@ def box_measurements(frames: Frames, track: Track, others: Sequence[Track]) -> d
 
 
 def first_box_failure(measurements: Mapping[str, float], config: BoxConfig) -> Failure | None:
-    """The first threshold that is missed: time, sight, size, truncation, confidence, occlusion, blur."""
+    """The first threshold missed: time, sight, size, truncation of all and of the feet, confidence, occlusion, blur."""
     checks = (
         ("seconds", config.min_seconds, True),
         ("visible", config.min_visible, True),
         ("height_pixels", config.min_height_pixels, True),
         ("truncation", config.max_truncation, False),
+        ("cut_off_seconds", config.max_cut_off_seconds, False),
         ("confidence", config.min_confidence, True),
         ("occlusion", config.max_occlusion, False),
         ("sharpness", config.min_sharpness, True),
@@ -82,6 +86,15 @@ def first_box_failure(measurements: Mapping[str, float], config: BoxConfig) -> F
 def inside_clip(frames: Frames, track: Track) -> NDArray[np.bool_]:
     """(N,) bool: which of a track's places are in the clip, not in its context."""
     return (track.places >= frames.inside[0]) & (track.places < frames.inside[1])
+
+
+def _longest(chosen: NDArray[np.bool_], places: NDArray[np.int64]) -> int:
+    """Pictures from the first to the last of the longest run of chosen places."""
+    most, start = 0, -1
+    for place, yes in zip(places.tolist(), chosen.tolist(), strict=True):
+        start = (place if start < 0 else start) if yes else -1
+        most = max(most, place - start + 1 if yes else 0)
+    return most
 
 
 def _occlusion(boxes: Array, places: NDArray[np.int64], others: Sequence[Track]) -> float:

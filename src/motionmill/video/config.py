@@ -72,6 +72,9 @@ class BoxConfig(Config):
     max_truncation: float = Field(
         0.12, ge=0, le=1, description="share of the body beyond the frame's edge, mean over frames"
     )
+    max_cut_off_seconds: float = Field(
+        0.5, ge=0, description="longest time with the feet at or beyond the lower edge"
+    )
     max_occlusion: float = Field(
         0.35, ge=0, le=1, description="share of the box under other people's, mean over frames"
     )

@@ -22,7 +22,7 @@ from motionmill.video.landmark_filter import Array, smooth_curve
 CAMERA_AXES: Final = np.array([1.0, -1.0, -1.0])  # of ours: x right, y down, z away
 _HEIGHT: Final = 1.7  # of our skeleton, metres
 _FLOOR_SECONDS: Final = 0.75  # within which each way a foot touches the floor
-_FLOOR_SHARE: Final = 0.1  # of these frames are lower than what is taken as the floor
+_FLOOR_SHARE: Final = 0.2  # of these frames are lower than what is taken as the floor
 _REST_SPEED: Final = (0.25, 0.7)  # m/s across the picture: at rest below, moving above
 _REST_DEPTH_SPEED: Final = (0.6, 1.5)  # m/s towards the camera or away, the same
 _REST_HEIGHT: Final = (0.03, 0.09)  # metres over the floor
