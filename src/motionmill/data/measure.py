@@ -6,6 +6,7 @@ Nothing is judged here but what no threshold can change: what cannot be read, an
 from __future__ import annotations
 
 import itertools
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -32,6 +33,8 @@ from motionmill.data.units import Unit, digest_of, read_unit
 from motionmill.motion.features import FEATURES_FPS, from_motion
 from motionmill.motion.motion import Motion
 from motionmill.motion.retarget import retarget
+
+logger = logging.getLogger(__name__)
 
 _FEWEST_FRAMES: Final = 4  # less has no velocity, no jerk: nothing can be measured
 _VERSION: Final = 1  # of what is measured: another one makes all candidates anew
@@ -123,7 +126,7 @@ def candidates(
         with clock.stage("motion"):
             cuts = cut_points(motion[first:stop], config.cut)
         for start, end in cuts:
-            yield _candidate(recording, motion, first + start, first + end, clock)
+            yield _candidate_or_row(recording, motion, first + start, first + end, clock)
 
 
 def sound_stretches(motion: Motion, config: DataConfig) -> list[tuple[int, int]]:
@@ -132,6 +135,21 @@ def sound_stretches(motion: Motion, config: DataConfig) -> list[tuple[int, int]]
     broken = breaks(motion, config.transition)
     edges = [begin, *(frame for frame in broken if begin < frame < end), end]
     return [(start, stop) for start, stop in itertools.pairwise(edges) if stop > start]
+
+
+def _candidate_or_row(
+    recording: Recording, motion: Motion, start: int, end: int, clock: Clock
+) -> Candidate:
+    """Frames start .. end of a recording; what cannot be measured is a row that says why, and no end of everything."""
+    try:
+        return _candidate(recording, motion, start, end, clock)
+    except (ImportError, MemoryError, OSError):
+        raise
+    except Exception as error:
+        clip_id = f"{recording.id}@{start}"
+        logger.warning("%s cannot be measured", clip_id, exc_info=True)
+        reason = f"cannot be measured: {type(error).__name__}: {' '.join(str(error).split())}"
+        return _without_motion(recording, Reject(clip_id, "motion", reason))
 
 
 def _candidate(
