@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from motionmill.motion.motion import Motion, concatenate
     from motionmill.motion.skeleton import Skeleton, adult_skeleton
     from motionmill.pipeline import TextToMotion
+    from motionmill.video.extract import extract_motion
 
 _PUBLIC = {
     "Motion": "motionmill.motion.motion",
@@ -22,6 +23,7 @@ _PUBLIC = {
     "TextToMotion": "motionmill.pipeline",
     "adult_skeleton": "motionmill.motion.skeleton",
     "concatenate": "motionmill.motion.motion",
+    "extract_motion": "motionmill.video.extract",
     "load": "motionmill.formats.files",
     "save": "motionmill.formats.files",
 }
@@ -33,6 +35,7 @@ __all__ = [
     "__version__",
     "adult_skeleton",
     "concatenate",
+    "extract_motion",
     "load",
     "save",
 ]

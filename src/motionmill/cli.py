@@ -19,6 +19,7 @@ from motionmill.commands import (
     benchmark,
     data,
     evaluate,
+    extract,
     files,
     generate,
     inspection,
@@ -30,10 +31,11 @@ from motionmill.config import Config, load_recipe
 
 @dataclasses.dataclass(frozen=True)
 class _Command:
-    """A function and, when it takes a recipe, the class of its config."""
+    """A function and, when it takes a recipe, the class of its config; or one that `makes` the function."""
 
-    run: Callable[..., None]
+    run: Callable[..., Any]
     config: Callable[[], type[Config]] | None = None
+    makes: bool = False
 
     @property
     def purpose(self) -> str:
@@ -79,8 +81,15 @@ def _release_config() -> type[Config]:
 _COMMANDS = {
     "generate": _Command(generate.generate),
     "convert": _Command(files.convert),
+    "extract": _Command(extract.extract),
     "inspect": _Command(inspection.inspect),
     "data run": _Command(data.run, _data_config),
+    "data status": _Command(data.status),
+    "data why": _Command(data.why),
+    "data refilter": _Command(data.refilter, makes=True),
+    "data card": _Command(data.card),
+    "data export": _Command(data.export),
+    "data audit": _Command(data.audit),
     "train tokenizer": _Command(train.tokenizer, _tokenizer_config),
     "train generator": _Command(train.generator, _generator_config),
     "train ranker": _Command(train.ranker, _ranker_config),
@@ -132,7 +141,10 @@ def _run(words: list[str]) -> int:
         name = " ".join(words[:length])
         if name in _COMMANDS:
             command = _COMMANDS[name]
-            function = command.run if command.config is None else _with_recipe(command, words)
+            if command.makes:
+                function = command.run()
+            else:
+                function = command.run if command.config is None else _with_recipe(command, words)
             tyro.cli(function, prog=f"motionmill {name}", args=words[length:])
             return 0
     close = difflib.get_close_matches(" ".join(words[:2]), _COMMANDS, 1, 0.5)

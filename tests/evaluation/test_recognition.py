@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from motionmill.data.build import build
-from motionmill.data.config import DataConfig, HeldOutPair
+from motionmill.data.config import DataConfig, HeldOutPair, LabelConfig, SplitConfig
+from motionmill.data.engine import build
 from motionmill.evaluation.recognition import (
     Judge,
     JudgeConfig,
@@ -22,7 +22,7 @@ from motionmill.evaluation.recognition import (
 )
 from motionmill.motion.features import Normalizer
 from motionmill.training.config import TrainingConfig
-from tests.data.test_build import subset
+from tests.data.test_engine import subset
 
 CONFIG = JudgeConfig(contents=("run", "walk"), styles=("active", "normal", "tired"), width=16)
 
@@ -74,10 +74,11 @@ def test_mirrored_contents() -> None:
 def dataset(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("judge")
     config = DataConfig(
-        captions_per_clip=1,
-        workers=1,
-        test_fraction=0.2,
-        held_out_pairs=(HeldOutPair(content="bow", style="angry", split="test_pairs"),),
+        labels=LabelConfig(captions=1),
+        splits=SplitConfig(
+            test_fraction=0.2,
+            held_out_pairs=(HeldOutPair(content="bow", style="angry", split="test_pairs"),),
+        ),
     )
     build([subset(shared, "bandai", 48, folder)], folder / "dataset", config)
     return folder / "dataset"

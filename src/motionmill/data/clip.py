@@ -24,6 +24,8 @@ class Clip:
         content: the source's label of what is done, if it has one.
         style: the source's label of how it is done, if it has one.
         provenance: file, frame range, frame rate, author; whatever leads back to the original.
+        split: where it is used: train, val, test, val_pairs, test_pairs; "" where that is not known.
+        measurements: what was measured on it, by name.
     """
 
     id: str
@@ -36,6 +38,8 @@ class Clip:
     content: str | None = None
     style: str | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    split: str = ""
+    measurements: Mapping[str, float] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.features)

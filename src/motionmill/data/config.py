@@ -7,39 +7,66 @@ from typing import Literal
 from pydantic import Field
 
 from motionmill.config import Config
+from motionmill.data.quality_config import (
+    CutConfig,
+    DuplicateConfig,
+    MotionFilterConfig,
+    TransitionConfig,
+)
+from motionmill.data.split_config import SPLITS as SPLITS
+from motionmill.data.split_config import HeldOutPair as HeldOutPair
+from motionmill.data.split_config import Split as Split
+from motionmill.data.split_config import SplitConfig
+from motionmill.data.words_config import CaptionConfig, RewriteConfig
+from motionmill.video.config import VideoConfig
 
-Split = Literal["train", "val", "test", "val_pairs", "test_pairs"]
-SPLITS: tuple[Split, ...] = ("train", "val", "test", "val_pairs", "test_pairs")
+
+class ReadConfig(Config):
+    """What is taken of the inputs."""
+
+    format: str | None = Field(None, description="of motion files that do not say it themselves")
+    fps: float | None = Field(None, gt=0, description="of motion files that do not say it")
+    exclude: dict[str, str] = Field(
+        default_factory=dict, description="id of a recording -> why it is not used"
+    )
+    licences: dict[str, str] = Field(
+        default_factory=dict, description="source -> terms of use, where the input does not say"
+    )
 
 
-class HeldOutPair(Config):
-    """A (content, style) combination that training never sees, in judge classes (see `data.captions`)."""
+class UnitConfig(Config):
+    """How much is done at once: a unit is one task of a worker, one file of every part, one shard."""
 
-    content: str
-    style: str
-    split: Literal["val_pairs", "test_pairs"]
+    recordings: int = Field(512, gt=0, le=100_000)
+    videos: int = Field(1, gt=0, le=10_000)
+
+
+class LabelConfig(Config):
+    """Captions from what a source says of its clips, by our grammar, where no model captions."""
+
+    captions: int = Field(32, gt=0, le=1000, description="of a clip, at most")
+    seed: int = 0
 
 
 class DataConfig(Config):
-    """Thresholds and choices of `motionmill data run`.
+    """Everything that decides what is in a data set; where and on how many workers it is made is no part of it."""
 
-    Clips longer than `max_frames` are cut into equal windows of about `window_frames`. Held-out fractions are taken of
-    the recording groups of each source; sources named in `train_only` give none.
-    """
-
-    min_frames: int = Field(20, gt=0)
-    max_frames: int = Field(240, gt=0)
-    window_frames: int = Field(160, gt=0)
-    val_fraction: float = Field(0.04, ge=0, lt=1)
-    test_fraction: float = Field(0.06, ge=0, lt=1)
-    train_only: tuple[str, ...] = ()
-    held_out_pairs: tuple[HeldOutPair, ...] = ()
-    exclude: dict[str, str] = Field(default_factory=dict)
-    max_root_speed: float = Field(
-        12.0, gt=0, description="metres a second; faster is a broken clip"
+    read: ReadConfig = ReadConfig()
+    units: UnitConfig = UnitConfig()
+    video: VideoConfig = VideoConfig()
+    estimator: Literal["mediapipe", "work list"] = Field(
+        "mediapipe",
+        description="who finds poses in videos; with a work list another program does: see DATASET/work",
     )
-    max_turn_degrees: float = Field(60.0, gt=0, description="root rotation between two frames")
-    captions_per_clip: int = Field(32, gt=0)
-    seed: int = 0
-    clips_per_shard: int = Field(512, gt=0)
-    workers: int = Field(2, gt=0)
+    transition: TransitionConfig = TransitionConfig()
+    motion: MotionFilterConfig = MotionFilterConfig()
+    cut: CutConfig = CutConfig()
+    labels: LabelConfig = LabelConfig()
+    caption: CaptionConfig = CaptionConfig()
+    rewrite: RewriteConfig = RewriteConfig()
+    duplicates: DuplicateConfig = DuplicateConfig()
+    splits: SplitConfig = SplitConfig()
+
+
+THRESHOLDS = ("video.boxes", "video.pose", "transition", "motion", "duplicates")
+"""The parts of a `DataConfig` whose limits can change in a data set that is there: `motionmill data refilter`."""

@@ -95,6 +95,18 @@ def conjugate(verb: str, form: Form) -> str:
     return _IRREGULAR_PLURAL.get(verb, verb) if form == "plural" else verb
 
 
+def past_tense(verb: str) -> str:
+    """ "walk" -> "walked", "run" -> "ran"; irregular ones are in `phrases/paraphrase.yaml`."""
+    irregular: Mapping[str, str] = load_phrases("paraphrase")["past"]
+    if verb in irregular:
+        return irregular[verb]
+    if verb.endswith("e"):
+        return f"{verb}d"
+    if re.search(r"[^aeiou]y$", verb):
+        return f"{verb[:-1]}ied"
+    return f"{_gerund(verb).removesuffix('ing')}ed"
+
+
 def verb_phrase(phrase: str, form: Form, subject: Subject) -> str:
     """A verb phrase such as "walk and ^turn {his} head" in a form, with the subject's pronouns."""
     return finish(f"^{phrase}", form, subject)

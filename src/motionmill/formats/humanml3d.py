@@ -86,7 +86,7 @@ def load_humanml3d(folder: str | os.PathLike[str], *, split: str = "") -> Iterat
         raise FileNotFoundError(
             f"{folder}: no {VECTORS} and no {JOINTS} in it; expected a folder of HumanML3D"
         )
-    read = load_features if vectors.name == VECTORS else _load_joints
+    read = load_features if vectors.name == VECTORS else load_joints
     if split:
         names = clips.read_list(folder / f"{clips.checked_name(split, 'split')}.txt")
     else:
@@ -110,11 +110,8 @@ def save_humanml3d(motions: Iterable[Clip], folder: str | os.PathLike[str]) -> N
     for clip in motions:
         name = clips.checked_name(clip.name, folder.name)
         save_features(clip.motion(), folder / VECTORS / f"{name}.npy")
-        written.append(clip)
+        written.append(Clip(name, clip.captions, clip.split))  # its motion is not kept
     complete(folder, written)
-    logger.warning(
-        "%s: %s. Parts of speech are not known: the words are tagged OTHER", folder.name, LOST
-    )
 
 
 def complete(folder: Path, described: Sequence[Clip]) -> None:
@@ -142,6 +139,9 @@ def complete(folder: Path, described: Sequence[Clip]) -> None:
         std[start:end] = std[start:end].mean()
     clips.write_aside(folder / "Mean.npy", _npy(mean))
     clips.write_aside(folder / "Std.npy", _npy(std))
+    tagged = all(caption.tokens for clip in described for caption in clip.captions)
+    unknown = "" if tagged else ". Parts of speech are not known: the words are tagged OTHER"
+    logger.warning("%s: %s%s", folder.name, LOST, unknown)
 
 
 def read_captions(path: Path) -> tuple[Caption, ...]:
@@ -173,7 +173,8 @@ def caption_line(caption: Caption) -> str:
     return f"{text}#{tokens}#{caption.start_seconds}#{caption.end_seconds}\n"
 
 
-def _load_joints(path: Path) -> Motion:
+def load_joints(path: Path) -> Motion:
+    """A file of `new_joints`, (T, 22, 3) at 20 fps; rotations come from inverse kinematics."""
     from motionmill.formats import joint_positions
 
     return joint_positions.load(path, fps=humanml3d.HUMANML3D_FPS)

@@ -7,18 +7,16 @@ comes back, the prompt is used as it is and the user is told why.
 from __future__ import annotations
 
 import logging
-import re
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import groupby
 from typing import Final, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from motionmill.chat import Chat, ChatError, Endpoint
 from motionmill.config import home
-from motionmill.data.sides import sides
+from motionmill.data.directions import check_directions as check_directions
 
 logger = logging.getLogger(__name__)
 
@@ -41,24 +39,6 @@ Rewrite the user's prompt, whatever its language, as one such caption in plain E
 - at most 40 words. A prompt that is such a caption already stays as it is.
 Estimate how many seconds the motion takes: a wave or a bow 2 to 4, a walk or a dance 5 to 10, each further action 2
 to 4 more; a length that the prompt says itself is kept."""
-
-# Words that mean the same direction, by axis: what a prompt says on an axis, a rewrite must say.
-_AXES: Final = (
-    {"forward": "forward", "forwards": "forward", "backward": "backward", "backwards": "backward"},
-    {
-        "upward": "up",
-        "upwards": "up",
-        "upstairs": "up",
-        "downward": "down",
-        "downwards": "down",
-        "downstairs": "down",
-    },
-    {"sideways": "sideways", "sideward": "sideways", "sidewards": "sideways"},
-)
-_LIMBS: Final = r"(?:hands?|arms?|fists?|legs?|feet|foot|knees?|elbows?|shoulders?|sides?)"
-_BOTH: Final = re.compile(
-    rf"\bboth(?: of)?(?: (?:his|her|their|its|the|my|your))? {_LIMBS}\b", re.I
-)
 
 
 class Rewrite(BaseModel):
@@ -156,26 +136,3 @@ def chat_rewriting(*, url: str = "", model: str = "") -> Rewriting:
     endpoint = Endpoint.from_environment(url=url, model=model)
     chat = Chat(endpoint, cache=home() / "chat", timeout_seconds=30.0, attempts=3)
     return Rewriting(ChatRewriter(chat))
-
-
-def check_directions(prompt: str, rewritten: str) -> None:
-    """Raises ValueError where a rewrite loses, swaps or adds to what a prompt says of a side or a direction.
-
-    Where a prompt says nothing of an axis (sides; forward and backward; up and down; sideways), a rewrite may.
-    """
-    for asked, made in zip(_directions(prompt), _directions(rewritten), strict=True):
-        if asked and asked != made:
-            raise ValueError(
-                f"the rewrite {rewritten[:80]!r} says {', '.join(made) or 'no side or direction'} "
-                f"where the prompt says {', '.join(asked)}"
-            )
-
-
-def _directions(text: str) -> list[list[str]]:
-    """What a text says on each axis, in order; the same thing said twice in a row counts once."""
-    said_sides: list[str] = []
-    for number, part in enumerate(_BOTH.split(text)):
-        said_sides += ["both", *sides(part)] if number else sides(part)
-    words = re.findall(r"[a-z]+", text.lower())
-    spoken = [[axis[word] for word in words if word in axis] for axis in _AXES]
-    return [[word for word, _ in groupby(said)] for said in (said_sides, *spoken)]

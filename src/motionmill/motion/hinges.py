@@ -36,9 +36,14 @@ def bends(motion: Motion) -> Tensor:
     A bend is a vector, axis times angle; what counts is its part along the joint's hinge.
     """
     joints, world = motion.skeleton.forward_kinematics(motion.rotations, motion.root)
+    return bends_of(joints, world, motion.skeleton)
+
+
+def bends_of(joints: Tensor, world: Tensor, skeleton: Skeleton) -> Tensor:
+    """Bends from joint positions (T, J, 3) and world rotations (T, J, 3, 3)."""
     found = []
     for start, middle, end, axis in _HINGES:
-        first, second, third = (motion.skeleton.index(name) for name in (start, middle, end))
+        first, second, third = (skeleton.index(name) for name in (start, middle, end))
         upper, lower = joints[:, second] - joints[:, first], joints[:, third] - joints[:, second]
         hinge = _across(world[:, first] @ world.new_tensor(axis), upper)
         found.append((_bend(upper, lower) * hinge).sum(dim=-1))

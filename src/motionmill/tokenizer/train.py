@@ -17,6 +17,7 @@ from motionmill.data.captions import word_weight
 from motionmill.data.clip import Clip
 from motionmill.data.compose import fill
 from motionmill.data.loader import load_clips
+from motionmill.data.statistics import moments_of
 from motionmill.motion.features import Normalizer
 from motionmill.tokenizer.config import TokenizerDataConfig, TokenizerRunConfig
 from motionmill.tokenizer.encode import STATISTICS_NAME, MotionCodec
@@ -82,12 +83,8 @@ def train_tokenizer(
 
 def fit_normalizer(clips: list[Clip]) -> Normalizer:
     """Mean and block-wise standard deviation over the frames of the clips."""
-    count = sum(len(clip) for clip in clips)
-    mean = sum(clip.features.double().sum(0) for clip in clips) / count
-    square = sum((clip.features.double() - mean).square().sum(0) for clip in clips) / count
-    assert isinstance(mean, torch.Tensor)
-    assert isinstance(square, torch.Tensor)
-    return Normalizer.fit(mean, square.sqrt())
+    moments = moments_of(clip.features for clip in clips)
+    return Normalizer.fit(moments.mean, moments.std)
 
 
 def clip_weights(clips: list[Clip], config: TokenizerDataConfig) -> torch.Tensor:

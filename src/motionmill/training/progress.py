@@ -18,6 +18,13 @@ def stderr_console() -> Any:
 @contextmanager
 def progress_bar(description: str) -> Iterator[Callable[[int, int], None]]:
     """A bar that is moved by calling it with (done, total)."""
+    with step_bars() as bars:
+        yield lambda done, total: bars(description, done, total)
+
+
+@contextmanager
+def step_bars() -> Iterator[Callable[[str, int, int], None]]:
+    """A bar for every step of some work, moved by calling it with (step, done, total)."""
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -32,6 +39,12 @@ def progress_bar(description: str) -> Iterator[Callable[[int, int], None]]:
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
+    tasks: dict[str, Any] = {}
     with Progress(*columns, console=stderr_console()) as bar:
-        task = bar.add_task(description, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+        def show(step: str, done: int, total: int) -> None:
+            if step not in tasks:
+                tasks[step] = bar.add_task(step, total=None)
+            bar.update(tasks[step], completed=done, total=total)
+
+        yield show

@@ -1,0 +1,171 @@
+"""Steps on processes of this machine; a worker that is killed is replaced and its unit done again."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from multiprocessing import connection, get_all_start_methods, get_context, parent_process
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext, SpawnContext
+from multiprocessing.process import BaseProcess
+from typing import Final
+
+from motionmill.data.executor import Failed, Outcome, Step, attempt, failure
+
+logger = logging.getLogger(__name__)
+
+_MAX_DEATHS: Final = 5  # workers that one unit may take with it
+
+
+class ProcessPool:
+    """An executor on `workers` processes; one alone works in this process."""
+
+    def __init__(self, workers: int = 1) -> None:
+        if workers < 1:
+            raise ValueError(f"{workers} workers; expected 1 or more")
+        self.workers = workers
+
+    def run(self, step: Step, units: Iterable[str]) -> Iterator[Outcome]:
+        waiting = deque(units)
+        if not waiting:
+            return
+        if self.workers == 1:
+            yield from _here(step, waiting)
+            return
+        deaths: Counter[str] = Counter()
+        workers = [_start(step) for _ in range(min(self.workers, len(waiting)))]
+        try:
+            for worker in workers:
+                _hand_out(worker, waiting)
+            while busy := [worker for worker in workers if worker.unit is not None]:
+                for worker in _ready(busy):
+                    outcome = worker.outcome()
+                    if outcome is None:
+                        workers.remove(worker)
+                        yield from _after_death(worker, waiting, deaths)
+                        workers.append(worker := _start(step))
+                    else:
+                        worker.unit = None
+                        yield outcome
+                    _hand_out(worker, waiting)
+        finally:
+            for worker in workers:
+                worker.stop()
+
+
+@dataclass(eq=False)
+class _Worker:
+    process: BaseProcess
+    connection: Connection
+    unit: str | None = None
+
+    def outcome(self) -> Outcome | None:
+        """What it has to tell; None where it died without a word."""
+        try:
+            if self.connection.poll():
+                return self.connection.recv()  # from our own process: no foreign pickle
+        except (EOFError, OSError):
+            pass
+        return None
+
+    def stop(self) -> None:
+        self.connection.close()
+        self.process.kill()
+        self.process.join()
+        self.process.close()
+
+
+def _here(step: Step, units: Iterable[str]) -> Iterator[Outcome]:
+    try:
+        do = step.start()
+    except Exception as error:
+        yield failure("", error, fatal=True)
+        return
+    for unit in units:
+        yield attempt(do, unit)
+
+
+def _context() -> SpawnContext | ForkServerContext:
+    """A fork server has no threads to inherit locks from, and its children start at once."""
+    if "forkserver" not in get_all_start_methods():
+        return get_context("spawn")
+    context = get_context("forkserver")
+    context.set_forkserver_preload(["motionmill.data.measure"])
+    return context
+
+
+def _start(step: Step) -> _Worker:
+    context = _context()
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # more threads only get in each other's way
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_work, args=(theirs, step), daemon=True)
+    process.start()
+    theirs.close()  # so that its end is felt here
+    return _Worker(process, ours)
+
+
+def _hand_out(worker: _Worker, waiting: deque[str]) -> None:
+    if not waiting:
+        return
+    worker.unit = waiting.popleft()
+    try:
+        worker.connection.send(worker.unit)
+    except OSError:  # it is dead; that shows when its outcome is asked for
+        logger.debug("%s: its worker died before it began", worker.unit)
+
+
+def _ready(busy: list[_Worker]) -> list[_Worker]:
+    """Workers that have something to say, or are dead."""
+    handles = [handle for worker in busy for handle in (worker.connection, worker.process.sentinel)]
+    ready = set(connection.wait(handles))
+    return [worker for worker in busy if {worker.connection, worker.process.sentinel} & ready]
+
+
+def _after_death(worker: _Worker, waiting: deque[str], deaths: Counter[str]) -> Iterator[Outcome]:
+    """Puts the unit of a dead worker first in the line, or gives it up."""
+    unit = worker.unit
+    worker.process.join()
+    code = worker.process.exitcode
+    worker.stop()
+    assert unit is not None
+    deaths[unit] += 1
+    how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+    if deaths[unit] < _MAX_DEATHS:
+        logger.warning("%s: its worker died (%s); another one takes over", unit, how)
+        waiting.appendleft(unit)
+    else:
+        reason = f"its worker died {_MAX_DEATHS} times ({how}); too large for the memory?"
+        yield Failed(unit, reason)
+
+
+def _work(pipe: Connection, step: Step) -> None:
+    """The life of a worker: units in, outcomes out, until the driver hangs up or dies."""
+    import torch
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's business
+    threading.Thread(target=_die_with_driver, daemon=True).start()
+    torch.set_num_threads(1)
+    try:
+        do = step.start()
+    except Exception as error:
+        pipe.recv()
+        pipe.send(failure("", error, fatal=True))
+        return
+    while True:
+        try:
+            unit = pipe.recv()
+        except (EOFError, OSError):
+            return
+        pipe.send(attempt(do, unit))
+
+
+def _die_with_driver() -> None:
+    driver = parent_process()
+    if driver is not None:
+        connection.wait([driver.sentinel])
+        os._exit(1)

@@ -1,0 +1,113 @@
+"""Inputs -> units of work, remembered in the data set: a unit never changes, new recordings make new units."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from motionmill.data.config import UnitConfig
+from motionmill.data.executor import DamagedFileError
+from motionmill.data.folder import Folder, write_text
+from motionmill.data.sources import Input, Kind
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Some recordings or videos of one input.
+
+    Attributes:
+        name: `SOURCE-00000`; also the name of its files.
+        kind: of the input.
+        source: first part of its clips' ids.
+        path: folder of the input.
+        keys: see `sources.Input`.
+    """
+
+    name: str
+    kind: Kind
+    source: str
+    path: Path
+    keys: tuple[str, ...]
+
+    @property
+    def input(self) -> Input:
+        return Input(self.kind, self.source, self.path, self.keys)
+
+    @property
+    def digest(self) -> str:
+        """Says what the unit is made of, wherever the input lies."""
+        return digest_of([self.kind, self.source, *self.keys])
+
+
+def digest_of(*parts: Any) -> str:
+    """A hash of plain data."""
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def plan_units(folder: Folder, inputs: Sequence[Input], config: UnitConfig) -> None:
+    """Make units of all that no unit holds yet; where an input has moved, its units follow.
+
+    Raises:
+        ValueError: an input that has the name of an earlier one and none of its recordings.
+    """
+    known: dict[tuple[str, str], list[Unit]] = {}
+    for unit in read_units(folder):
+        known.setdefault((unit.source, unit.kind), []).append(unit)
+    for one in inputs:
+        before = known.get((one.source, one.kind), [])
+        had = {key for unit in before for key in unit.keys}
+        moved = any(unit.path != one.path for unit in before)
+        if moved and not had & set(one.keys):
+            raise ValueError(
+                f"{one.path}: the data set has other recordings under the name {one.source!r}; "
+                "rename the folder, its clips' ids start with it"
+            )
+        for unit in before:
+            if unit.path != one.path:
+                _write(folder, Unit(unit.name, unit.kind, unit.source, one.path, unit.keys))
+        new = [key for key in one.keys if key not in had]
+        for name, keys in _chunks(one, new, {unit.name for unit in before}, config):
+            _write(folder, Unit(name, one.kind, one.source, one.path, tuple(keys)))
+
+
+def read_units(folder: Folder) -> Iterator[Unit]:
+    """All units, in the order of their names."""
+    return (read_unit(folder, name) for name in folder.units())
+
+
+def read_unit(folder: Folder, name: str) -> Unit:
+    """One unit. Raises DamagedFileError."""
+    path = folder.file("units", name)
+    try:
+        row = json.loads(path.read_text(encoding="utf-8"))
+        return Unit(name, row["kind"], row["source"], Path(row["path"]), tuple(row["keys"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise DamagedFileError(str(path), f"{error!r}") from None
+
+
+def _chunks(
+    one: Input, keys: Sequence[str], taken: set[str], config: UnitConfig
+) -> Iterator[tuple[str, Sequence[str]]]:
+    """Names that are free, and the keys of each: a unit whose file was lost comes back under its name."""
+    size = config.videos if one.kind == "videos" else config.recordings
+    middle = "-videos" if one.kind == "videos" else ""
+    names = (f"{one.source}{middle}-{index:06d}" for index in itertools.count())
+    free = (name for name in names if name not in taken)
+    for start in range(0, len(keys), size):
+        yield next(free), keys[start : start + size]
+
+
+def _write(folder: Folder, unit: Unit) -> None:
+    row = {
+        "kind": unit.kind,
+        "source": unit.source,
+        "path": str(unit.path),
+        "keys": list(unit.keys),
+    }
+    write_text(folder.file("units", unit.name), json.dumps(row, ensure_ascii=False, indent=0))
