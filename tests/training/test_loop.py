@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -21,6 +22,7 @@ from motionmill.training.checkpoint import list_checkpoints
 from motionmill.training.config import TrainingConfig
 from motionmill.training.loop import train
 from motionmill.training.optim import learning_rate
+from motionmill.training.task import Facts, Loss
 from motionmill.training.weights import check_sums, load_into, save_weights, write_sums
 
 CONFIG = TrainingConfig(steps=60, log_every=5, evaluate_every=30, precision="fp32", ema_decay=0.9)
@@ -38,15 +40,20 @@ class Sum:
             parameter.data = 0.3 * torch.randn(parameter.shape, generator=draw)
         self._seconds = seconds_a_step
 
-    def batches(self, cursor: int) -> Iterator[Tensor]:
-        while True:
+    def batches(self, cursor: int, stride: int = 1) -> Iterator[Tensor]:
+        for index in itertools.count(cursor, stride):
             time.sleep(self._seconds)
-            yield torch.randn(16, 4, generator=torch.Generator().manual_seed(cursor))
-            cursor += 1
+            yield torch.randn(16, 4, generator=torch.Generator().manual_seed(index))
 
-    def loss(self, batch: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def facts(self, batch: Tensor) -> Facts:
+        return Facts({"rows": float(len(batch))}, ("a", "b", "c", "d"), 1e6)
+
+    def loss(self, batch: Tensor) -> Loss:
         error = (self.model(batch).squeeze(-1) - batch.sum(-1)).square().mean()
-        return error, {"error": error.detach()}
+        return Loss({"rows": error}, {"error": error.detach()})
+
+    def render(self, model: nn.Module, count: int, path: Path) -> None:
+        path.write_bytes(b"picture")
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:
         return {"weight": float(next(model.parameters()).detach().sum())}
@@ -62,7 +69,11 @@ def test_a_killed_run_goes_on_exactly(tmp_path: Path) -> None:
     whole = train(Sum(), CONFIG, tmp_path / "whole")
     code = f"from tests.training.test_loop import *; run_until_killed(Path({str(tmp_path / 'killed')!r}))"
     root = Path(__file__).resolve().parents[2]
-    environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": f"{root}{os.pathsep}{root / 'src'}",
+        "OMP_NUM_THREADS": "1",
+    }
     child = subprocess.Popen([sys.executable, "-c", code], env=environment, cwd=root)
     deadline = time.monotonic() + 60
     while len(list_checkpoints(tmp_path / "killed")) < 1 and time.monotonic() < deadline:

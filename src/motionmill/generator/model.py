@@ -46,6 +46,8 @@ class Prefix:
 class Generator(nn.Module):
     """Text prefix and motion tokens -> logits."""
 
+    entry_points = ("prefill", "step", "put", "predict_length")
+
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__()
         self.config = config
@@ -196,6 +198,10 @@ class RMSNorm(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.scale = nn.Parameter(torch.ones(width))
+
+    def reset_parameters(self) -> None:
+        """As it is made: all ones."""
+        nn.init.ones_(self.scale)
 
     def forward(self, hidden: Tensor) -> Tensor:
         same = hidden.dtype == self.scale.dtype  # under autocast it is not

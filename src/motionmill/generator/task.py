@@ -6,11 +6,13 @@ Shapes: B batch, P prefix states, N motion tokens.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -22,9 +24,12 @@ from motionmill.data.captions import judge_classes, mirror_caption, word_weight
 from motionmill.data.clip import Clip
 from motionmill.generator.config import GeneratorConfig, GeneratorDataConfig
 from motionmill.generator.model import Generator, Prefix
+from motionmill.generator.size import forward_operations
 from motionmill.generator.text import TextStates, pad_left
 from motionmill.motion import features as feature
 from motionmill.tokenizer.encode import MotionCodec
+from motionmill.training.device import move
+from motionmill.training.task import Facts, Loss
 
 _CLIPS_AT_ONCE = 256  # their views are in memory together
 
@@ -38,21 +43,24 @@ class Example:
         captions: texts that are true of it.
         weight: how often it is drawn.
         kind: what it shows; examples of one kind fit each other's captions.
+        clip: id of the clip.
     """
 
     tokens: Tensor
     captions: tuple[str, ...]
     weight: float
     kind: str = ""
+    clip: str = ""
 
 
 class Rows(NamedTuple):
-    """A batch: prefix, input tokens (B, N), targets (B, N + 1) with -100 where nothing is learnt, lengths (B,)."""
+    """A batch: prefix, input tokens (B, N), targets (B, N + 1) with -100 where nothing is learnt, lengths (B,), ids."""
 
     prefix: Prefix
     tokens: Tensor
     targets: Tensor
     lengths: Tensor
+    clips: tuple[str, ...] = ()
 
 
 class GeneratorTask:
@@ -66,8 +74,11 @@ class GeneratorTask:
         held_out: Sequence[Example],
         states: TextStates,
         *,
+        codec: MotionCodec | None = None,
         seed: int = 0,
     ) -> None:
+        """Args: codec: the tokenizer, for pictures of samples."""
+        self.codec = codec
         self.config, self.data, self.states, self.seed = model, data, states, seed
         with torch.random.fork_rng():
             torch.manual_seed(seed)
@@ -76,25 +87,32 @@ class GeneratorTask:
         self._weights = torch.tensor([example.weight for example in train], dtype=torch.float64)
         self._lengths = torch.tensor([len(example.tokens) for example in train])
 
-    def batches(self, cursor: int) -> Iterator[Rows]:
-        while True:
-            yield self._batch(cursor)
-            cursor += 1
+    def batches(self, cursor: int, stride: int = 1) -> Iterator[Rows]:
+        return map(self._batch, itertools.count(cursor, stride))
 
-    def loss(self, batch: Rows) -> tuple[Tensor, dict[str, Tensor]]:
+    def facts(self, batch: Rows) -> Facts:
+        rows, width = batch.targets.shape
+        states = rows * (batch.prefix.mask.shape[1] + width)
+        flops = forward_operations(
+            self.config, states, rows * width, attended=states * states / rows
+        )
+        counts = {"tokens": float((batch.targets != -100).sum()), "rows": float(rows)}
+        return Facts(counts, batch.clips, flops)
+
+    def loss(self, batch: Rows) -> Loss:
         # At these lengths the plain kernel is faster on a CPU than the fused one.
         on_cpu = batch.tokens.device.type == "cpu"
         with sdpa_kernel(SDPBackend.MATH) if on_cpu else nullcontext():
             logits = self.model(batch.prefix, batch.tokens).float()
         loss = F.cross_entropy(logits.flatten(0, 1), batch.targets.flatten(), ignore_index=-100)
         known = batch.targets != -100
-        values = {}
+        parts, values = {"tokens": loss}, {}
         if self.config.length_head:
             length = F.cross_entropy(self.model.predict_length(batch.prefix).float(), batch.lengths)
             values["length"] = length.detach()
-            loss = loss + 0.1 * length
+            parts["rows"] = 0.1 * length
         right = (logits.argmax(-1) == batch.targets) & known
-        return loss, {"accuracy": right.sum() / known.sum(), **values}
+        return Loss(parts, {"accuracy": right.sum() / known.sum(), **values})
 
     @torch.no_grad()
     def evaluate(self, model: nn.Module) -> dict[str, float]:
@@ -104,11 +122,25 @@ class GeneratorTask:
             part = self._held_out[start : start + 32]
             durations = [len(example.tokens) for example in part]
             rows = self._rows(part, [self.states[e.captions[0]] for e in part], durations, None)
+            rows = move(rows, next(model.parameters()).device)
             logits = model(rows.prefix, rows.tokens).float().flatten(0, 1)
             targets = rows.targets.flatten()
             total += float(F.cross_entropy(logits, targets, ignore_index=-100, reduction="sum"))
             count += float((targets != -100).sum())
         return {"cross_entropy": total / max(1.0, count)}
+
+    def render(self, model: nn.Module, count: int, path: Path) -> None:
+        """What the model makes of the captions of held-out clips."""
+        if self.codec is None:
+            return
+        from motionmill.generator.samples import draw_samples
+
+        chosen = self._held_out[:: max(1, len(self._held_out) // count)][:count]
+        texts = [example.captions[0] for example in chosen]
+        lengths = [len(example.tokens) for example in chosen]
+        draw_samples(
+            model, self.codec, self.states.__getitem__, texts, lengths, path, seed=self.seed
+        )
 
     def _batch(self, step: int) -> Rows:
         draw = torch.Generator().manual_seed((self.seed << 40) + step)
@@ -162,7 +194,9 @@ class GeneratorTask:
             tokens = torch.where(hit & (tokens != self.config.pad), wrong, tokens)
         padded, mask = pad_left(states)
         lengths = torch.tensor([len(example.tokens) for example in examples])
-        return Rows(Prefix(padded, mask, torch.tensor(list(durations))), tokens, targets, lengths)
+        prefix = Prefix(padded, mask, torch.tensor(list(durations)))
+        names = tuple(example.clip for example in examples)
+        return Rows(prefix, tokens, targets, lengths, names)
 
 
 def make_examples(
@@ -193,7 +227,7 @@ def make_examples(
         ]
         tokens = codec.encode_all([view.features for view in views])
         examples += [
-            Example(row, view.captions, view.weight, _kind(view.clip))
+            Example(row, view.captions, view.weight, _kind(view.clip), view.clip.id)
             for row, view in zip(tokens, views, strict=True)
         ]
         progress(start + len(part), len(clips))

@@ -67,7 +67,13 @@ def train_generator(
         states.add(["", *texts], progress=progress)
         states.add([example.captions[0] for example in held_out])
     task = GeneratorTask(
-        config.model, config.data, training, held_out, states, seed=config.training.seed
+        config.model,
+        config.data,
+        training,
+        held_out,
+        states,
+        codec=codec,
+        seed=config.training.seed,
     )
     result = train(task, config.training, output, device=device)
     assert isinstance(result, Generator)

@@ -65,6 +65,8 @@ def train_tokenizer(
         [clip.features for clip in _spread(clips["val"], _MAX_CLIPS_WHILE_TRAINING)],
         normalizer=normalizer,
         weights=clip_weights(training, config.data),
+        names=[clip.id for clip in training],
+        micro_batches=config.training.micro_batches,
         start=None if begun is None else begun.tokenizer.train(),
         decoder_only=config.decoder_only,
         seed=config.training.seed,
