@@ -139,6 +139,7 @@ def _sharder(
     )
 
     def shard(module: nn.Module) -> None:
-        fully_shard(module, mesh=mesh, mp_policy=policy)
+        # The root too is sharded again after a forward pass, so that its parameters can be read between two.
+        fully_shard(module, mesh=mesh, mp_policy=policy, reshard_after_forward=True)
 
     return shard

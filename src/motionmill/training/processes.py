@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 import time
@@ -15,8 +14,6 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-
-logger = logging.getLogger(__name__)
 
 _TIMEOUT = timedelta(seconds=50)  # a process that does not answer for so long is lost
 _WHILE_PREPARING = timedelta(hours=24)
@@ -109,12 +106,10 @@ def processes(device: torch.device | None = None) -> Iterator[Processes]:
         backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
         dist.init_process_group(backend, timeout=_TIMEOUT)
     mine = Processes(dist.get_rank(), dist.get_world_size(), device)
-    try:
-        with _ended_from_outside(), _lost(mine):
-            yield mine
-    finally:
-        if begun_here:
-            _leave()
+    with _ended_from_outside(), _lost(mine):
+        yield mine
+    if begun_here:  # after an error the others may be gone, and leaving would wait for them
+        dist.destroy_process_group()
 
 
 @contextmanager
@@ -146,6 +141,7 @@ def _lost(mine: Processes) -> Iterator[None]:
     except RuntimeError as error:
         if isinstance(error, torch.OutOfMemoryError) or not _about_connection(error):
             raise
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # time to say so, before torchrun ends us
         raise ProcessLostError(
             f"process {mine.index} of {mine.count}: another process of the job is gone or stuck "
             f"({str(error).splitlines()[0][:120]}); the same command goes on from the newest checkpoint"
@@ -164,6 +160,7 @@ def _ended_from_outside() -> Iterator[None]:
     """torchrun ends what is left of a job by SIGTERM: say so instead of vanishing."""
 
     def stop(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         raise ProcessLostError(
             "ended from outside, as torchrun does when another process of the job is gone; "
             "the same command goes on from the newest checkpoint"
@@ -174,14 +171,5 @@ def _ended_from_outside() -> Iterator[None]:
     except ValueError:  # not in the main thread
         yield
         return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _leave() -> None:
-    try:
-        dist.destroy_process_group()
-    except RuntimeError as error:  # the others are gone already
-        logger.debug("leaving the process group: %s", error)
+    yield
+    signal.signal(signal.SIGTERM, before)
