@@ -11,7 +11,7 @@ import torch
 
 from motionmill.generator.config import GeneratorConfig, GeneratorDataConfig
 from motionmill.generator.task import Example, GeneratorTask, Rows
-from motionmill.generator.text import TextStates
+from motionmill.generator.text_states import TextStates
 from motionmill.training.config import ParallelConfig, TrainingConfig
 from motionmill.training.loop import train
 from motionmill.training.processes import main_process

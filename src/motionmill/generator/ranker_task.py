@@ -19,7 +19,8 @@ from motionmill.data.captions import mirror_caption
 from motionmill.generator.config import RankerConfig, RankerDataConfig
 from motionmill.generator.ranker import Ranker, pad_right
 from motionmill.generator.task import Example
-from motionmill.generator.text import TextStates, pad_left
+from motionmill.generator.text import pad_left
+from motionmill.generator.text_states import TextStates
 from motionmill.motion.features import Normalizer, mirror
 from motionmill.training.device import move
 from motionmill.training.task import Facts, Loss

@@ -23,7 +23,8 @@ from motionmill.data.clip import Clip
 from motionmill.generator.config import GeneratorConfig, GeneratorDataConfig
 from motionmill.generator.model import Generator, Prefix
 from motionmill.generator.size import forward_operations
-from motionmill.generator.text import TextStates, pad_left
+from motionmill.generator.text import pad_left
+from motionmill.generator.text_states import TextStates
 from motionmill.motion import features as feature
 from motionmill.tokenizer.encode import MotionCodec
 from motionmill.training.device import move

@@ -20,7 +20,8 @@ from motionmill.generator.model import Generator
 from motionmill.generator.ranker import Ranker
 from motionmill.generator.ranker_task import RankerTask
 from motionmill.generator.task import Example, GeneratorTask, make_examples
-from motionmill.generator.text import MiniLM, TextStates
+from motionmill.generator.text import MiniLM
+from motionmill.generator.text_states import TextStates
 from motionmill.tokenizer.encode import STATISTICS_NAME, MotionCodec
 from motionmill.training.loop import train
 from motionmill.training.progress import progress_bar

@@ -6,7 +6,7 @@ Shapes: B batch, T frames, F features (272), J = 22 joints.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from motionmill.data.order import EpochOrder
 from motionmill.motion import features as feature
 from motionmill.motion.features import Normalizer
 from motionmill.motion.rotations import heading, matrix_from_6d, yaw_matrix
@@ -59,7 +60,8 @@ class TokenizerTask:
         *,
         normalizer: Normalizer,
         weights: Tensor | None = None,
-        names: Sequence[str] = (),
+        order: EpochOrder | None = None,
+        name: Callable[[int], str] = lambda row: "",
         micro_batches: int = 1,
         start: Tokenizer | None = None,
         decoder_only: bool = False,
@@ -71,19 +73,21 @@ class TokenizerTask:
             train: features (T, 272) of each clip.
             held_out: features of the clips that `evaluate` reports on.
             weights: how often each training clip is drawn; by its length where none are given.
-            names: ids of the training clips, for messages.
+            order: goes through the clips in epochs instead of drawing them.
+            name: the id of a training clip, for messages.
             micro_batches: how many batches make a step.
             decoder_only: the encoder stays as it is, and so do the tokens.
         """
         self.data, self.losses, self.normalizer, self.seed = data, losses, normalizer, seed
-        self._names, self._micro_batches = list(names), micro_batches
+        self._name, self._micro_batches, self._order = name, micro_batches, order
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             tokenizer = start or Tokenizer(model)
         self.model: nn.Module = tokenizer
-        self._clips, self._held_out = list(train), list(held_out)
-        lengths = torch.tensor([len(clip) for clip in self._clips]).double()
-        self._weights = lengths if weights is None else weights.double()
+        self._clips, self._held_out = train, list(held_out)
+        if weights is None and order is None:
+            weights = torch.tensor([len(clip) for clip in train])
+        self._weights = None if weights is None else weights.double()
         self._flops_per_frame = (
             forward_flops(tokenizer, torch.zeros(1, data.window_frames, feature.NUM_FEATURES))
             / data.window_frames
@@ -147,11 +151,15 @@ class TokenizerTask:
     def _batch(self, step: int) -> Window:
         draw = torch.Generator().manual_seed((self.seed << 40) + step)
         size, window = self.data.batch_size, self.data.window_frames
-        rows = torch.multinomial(self._weights, size, replacement=True, generator=draw).tolist()
+        if self._weights is not None:
+            rows = torch.multinomial(self._weights, size, replacement=True, generator=draw).tolist()
+        else:
+            assert self._order is not None
+            rows = self._order.take(step * size, size)
         places = torch.rand(size, 2, generator=draw).tolist()
         features = torch.zeros(size, window, feature.NUM_FEATURES)
         mask = torch.zeros(size, window, dtype=torch.bool)
-        names = tuple(self._names[row] for row in rows) if self._names else ()
+        names = tuple(map(self._name, rows))
         for index, (row, (place, coin)) in enumerate(zip(rows, places, strict=True)):
             clip = self._clips[row]
             start = int(place * (max(0, len(clip) - window) + 1))
