@@ -85,5 +85,5 @@ def test_a_pack_on_a_gpu() -> None:
 
 
 def test_a_sample_that_does_not_fit() -> None:
-    with pytest.raises(ValueError, match="raise packing.states"):
+    with pytest.raises(ValueError, match=r"raise packing\.states"):
         pack(samples(CONFIG)[:1], CONFIG, size=10)

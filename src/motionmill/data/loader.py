@@ -75,7 +75,7 @@ class ShardedClips(Sequence[Tensor]):
         self._paths = shard_paths(dataset)
         self._memory = memory_bytes
         self._groups: OrderedDict[tuple[int, int], _Group] = OrderedDict()
-        listed = frozenset(_split_of(dataset, (split,)))
+        listed = split_ids(dataset, split)
         places: list[tuple[int, int, int, int]] = []
         self.shard_sizes: list[int] = []
         found = 0
@@ -145,6 +145,11 @@ def shard_paths(dataset: Path) -> list[Path]:
             f"{dataset}: not a data set (no splits/); make one with `motionmill data run`"
         )
     return sorted((dataset / "shards").glob("*.parquet"))
+
+
+def split_ids(dataset: Path, split: Split) -> frozenset[str]:
+    """The ids of a split's clips. Raises FileNotFoundError where there is no data set."""
+    return frozenset(_split_of(dataset, (split,)))
 
 
 def _split_of(dataset: Path, splits: tuple[Split, ...]) -> dict[str, Split]:

@@ -5,9 +5,7 @@ Shapes: B batch, P prefix states, N motion tokens.
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,14 +16,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from motionmill.data.captions import judge_classes, mirror_caption, word_weight
+from motionmill.data.captions import judge_classes
 from motionmill.data.clip import Clip
 from motionmill.generator.config import GeneratorConfig, GeneratorDataConfig
 from motionmill.generator.model import Generator, Prefix
 from motionmill.generator.size import forward_operations
 from motionmill.generator.text import pad_left
 from motionmill.generator.text_states import TextStates
-from motionmill.motion import features as feature
+from motionmill.generator.views import label, views_of
 from motionmill.tokenizer.encode import MotionCodec
 from motionmill.training.device import move
 from motionmill.training.task import Facts, Loss
@@ -74,12 +72,18 @@ class GeneratorTask:
         states: TextStates,
         *,
         codec: MotionCodec | None = None,
+        meta: bool = False,
         seed: int = 0,
     ) -> None:
-        """Args: codec: the tokenizer, for pictures of samples."""
+        """Begin with random weights.
+
+        Args:
+            codec: the tokenizer, for pictures of samples.
+            meta: leave the making of the weights to whoever spreads them over processes.
+        """
         self.codec = codec
         self.config, self.data, self.states, self.seed = model, data, states, seed
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(), torch.device("meta" if meta else "cpu"):
             torch.manual_seed(seed)
             self.model = Generator(model)
         self._train, self._held_out = list(train), list(held_out)
@@ -156,12 +160,12 @@ class GeneratorTask:
         ):
             caption = example.captions[int(which * len(example.captions))]
             full = self.states["" if drop_text < self.data.text_dropout else caption]
-            states.append(self._thin(full, drop_words, draw))
+            states.append(self.thin(full, drop_words, draw))
             unknown = drop_duration < self.data.duration_dropout
             durations.append(0 if unknown else len(example.tokens))
         return self._rows(chosen, states, durations, draw)
 
-    def _thin(self, states: Tensor, coin: float, draw: torch.Generator) -> Tensor:
+    def thin(self, states: Tensor, coin: float, draw: torch.Generator) -> Tensor:
         """Drop words now and then, or all of them but the mean: unseen wordings share the mean more than words."""
         if coin < self.data.pooled_only:
             return states[:1]
@@ -210,15 +214,20 @@ def make_examples(
     size to the power `balance`, times the weights of its source and of its words; a rare class keeps more captions a
     clip than a frequent one.
     """
-    sizes = Counter(_label(clip) for clip in clips)
+    sizes = Counter(label(clip) for clip in clips)
     examples: list[Example] = []
     for start in range(0, len(clips), _CLIPS_AT_ONCE):
         part = clips[start : start + _CLIPS_AT_ONCE]
         views = [
             view
             for clip in part
-            for view in _views(
-                clip, sizes[_label(clip)], config, codec.frames_per_token, max_tokens, augment
+            for view in views_of(
+                clip,
+                sizes[label(clip)],
+                config,
+                codec.frames_per_token,
+                max_tokens,
+                augment=augment,
             )
         ]
         tokens = codec.encode_all([view.features for view in views])
@@ -228,65 +237,6 @@ def make_examples(
         ]
         progress(start + len(part), len(clips))
     return examples
-
-
-class _View(NamedTuple):
-    """Features (T, 272) of a clip as training sees them, mirrored or from a later start."""
-
-    clip: Clip
-    features: Tensor
-    captions: tuple[str, ...]
-    weight: float
-
-
-def _views(
-    clip: Clip,
-    size: int,
-    config: GeneratorDataConfig,
-    unit: int,
-    max_tokens: int,
-    augment: bool,
-) -> Iterator[_View]:
-    """The views of a clip whose class has `size` clips."""
-    offsets = config.start_offsets if augment else (0,)
-    mirrors = (False, True) if augment and config.mirror else (False,)
-    weight = size ** (config.balance - 1) * config.source_weights.get(clip.source, 1.0)
-    weight *= word_weight(clip.captions, config.word_weights) / len(mirrors) / len(offsets)
-    count = min(
-        config.max_captions, max(config.min_captions, math.ceil(config.class_captions / size))
-    )
-    captions = some_captions(clip, count)
-    for mirrored in mirrors:
-        whole = feature.mirror(clip.features) if mirrored else clip.features
-        texts = tuple(map(mirror_caption, captions)) if mirrored else captions
-        for offset in offsets:
-            part = restart(whole, offset)
-            if len(part) >= 2 * unit:
-                yield _View(clip, part[: max_tokens * unit], texts, weight)
-
-
-def restart(features: Tensor, offset: int) -> Tensor:
-    """The features of a clip that begins `offset` frames later: its first frame has no velocity and no turn."""
-    if offset == 0:
-        return features
-    part = features[offset:].clone()
-    part[:1, feature.ROOT_VELOCITY] = 0.0
-    part[:1, feature.HEADING] = part.new_tensor([1.0, 0, 0, 0, 1.0, 0])
-    part[:1, feature.VELOCITIES] = 0.0
-    return part
-
-
-def some_captions(clip: Clip, count: int) -> tuple[str, ...]:
-    """`count` of a clip's captions, chosen by a hash, the same on every machine."""
-    ranked = sorted(
-        clip.captions, key=lambda text: hashlib.sha256(f"{clip.id}/{text}".encode()).digest()
-    )
-    return tuple(ranked[:count])
-
-
-def _label(clip: Clip) -> tuple[str, str, str | None]:
-    """What a clip counts as; the recordings of a source without labels count one by one."""
-    return clip.source, clip.content or clip.group, clip.style
 
 
 def _kind(clip: Clip) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import time
@@ -98,18 +99,16 @@ def processes(device: torch.device | None = None) -> Iterator[Processes]:
     if process_count() == 1:
         yield Processes(0, 1, device)
         return
-    begun_here = not dist.is_initialized()
     if device.type == "cuda":
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
         torch.cuda.set_device(device)
-    if begun_here:
+    if not dist.is_initialized():
         backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
         dist.init_process_group(backend, timeout=_TIMEOUT)
+        atexit.register(_leave)
     mine = Processes(dist.get_rank(), dist.get_world_size(), device)
     with _ended_from_outside(), _lost(mine):
         yield mine
-    if begun_here:  # after an error the others may be gone, and leaving would wait for them
-        dist.destroy_process_group()
 
 
 @contextmanager
@@ -142,6 +141,7 @@ def _lost(mine: Processes) -> Iterator[None]:
         if isinstance(error, torch.OutOfMemoryError) or not _about_connection(error):
             raise
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # time to say so, before torchrun ends us
+        atexit.unregister(_leave)  # it would wait for the others
         raise ProcessLostError(
             f"process {mine.index} of {mine.count}: another process of the job is gone or stuck "
             f"({str(error).splitlines()[0][:120]}); the same command goes on from the newest checkpoint"
@@ -161,6 +161,7 @@ def _ended_from_outside() -> Iterator[None]:
 
     def stop(number: int, frame: FrameType | None) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        atexit.unregister(_leave)
         raise ProcessLostError(
             "ended from outside, as torchrun does when another process of the job is gone; "
             "the same command goes on from the newest checkpoint"
@@ -173,3 +174,8 @@ def _ended_from_outside() -> Iterator[None]:
         return
     yield
     signal.signal(signal.SIGTERM, before)
+
+
+def _leave() -> None:
+    if dist.is_initialized():
+        dist.destroy_process_group()
