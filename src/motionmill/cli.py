@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from motionmill.commands import data, files, generate, inspection, models, train
+from motionmill.commands import data, files, finetune, generate, inspection, models, train
 from motionmill.config import Config, load_recipe
 
 
@@ -61,6 +61,12 @@ def _release_config() -> type[Config]:
     return ReleaseConfig
 
 
+def _finetune_config() -> type[Config]:
+    from motionmill.generator.config import FinetuneConfig
+
+    return FinetuneConfig
+
+
 _COMMANDS = {
     "generate": _Command(generate.generate),
     "convert": _Command(files.convert),
@@ -69,7 +75,9 @@ _COMMANDS = {
     "train tokenizer": _Command(train.tokenizer, _tokenizer_config),
     "train generator": _Command(train.generator, _generator_config),
     "train ranker": _Command(train.ranker, _ranker_config),
+    "train plan": _Command(train.plan, _generator_config),
     "train export": _Command(train.export, _release_config),
+    "finetune": _Command(finetune.finetune, _finetune_config),
     "import-official": _Command(models.import_official),
 }
 

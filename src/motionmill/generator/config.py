@@ -262,3 +262,34 @@ class RankerRunConfig(Config):
     model: RankerConfig = RankerConfig()
     data: RankerDataConfig = RankerDataConfig()
     training: TrainingConfig = TrainingConfig()
+
+
+class LoraConfig(Config):
+    """Size of low-rank adapters: their rank, and by how much they count (alpha / rank)."""
+
+    rank: int = Field(16, gt=0)
+    alpha: float = Field(32.0, gt=0)
+    dropout: float = Field(0.05, ge=0, lt=1)
+
+
+class FinetuneConfig(Config):
+    """What `motionmill finetune` does beside reading clips.
+
+    Rows are drawn from own clips and, as many as `known` says, from what the model itself makes of `prompts` before it
+    is trained: `motions_a_prompt` motions of each.
+    """
+
+    lora: LoraConfig = LoraConfig()
+    data: GeneratorDataConfig = GeneratorDataConfig()
+    training: TrainingConfig = TrainingConfig()
+    known: float = Field(0.5, ge=0, lt=1)
+    motions_a_prompt: int = Field(4, gt=0)
+    prompts: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _check(self) -> FinetuneConfig:
+        if self.known and not self.prompts:
+            raise ValueError(
+                "known above 0 without prompts; the model needs texts to show what it knows"
+            )
+        return self

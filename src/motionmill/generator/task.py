@@ -72,10 +72,11 @@ class GeneratorTask:
         states: TextStates,
         *,
         codec: MotionCodec | None = None,
+        start: Generator | None = None,
         meta: bool = False,
         seed: int = 0,
     ) -> None:
-        """Begin with random weights.
+        """Begin with random weights, or where `start` stands.
 
         Args:
             codec: the tokenizer, for pictures of samples.
@@ -85,7 +86,7 @@ class GeneratorTask:
         self.config, self.data, self.states, self.seed = model, data, states, seed
         with torch.random.fork_rng(), torch.device("meta" if meta else "cpu"):
             torch.manual_seed(seed)
-            self.model = Generator(model)
+            self.model = start or Generator(model)
         self._train, self._held_out = list(train), list(held_out)
         self._weights = torch.tensor([example.weight for example in train], dtype=torch.float64)
         self._lengths = torch.tensor([len(example.tokens) for example in train])
