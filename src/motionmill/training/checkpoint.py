@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch.distributed as dist
+from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.filesystem import FileSystemReader
 from torch.distributed.checkpoint.metadata import Metadata, TensorStorageMetadata
 from torch.distributed.checkpoint.state_dict_loader import load
@@ -37,7 +38,7 @@ class Checkpoints:
     def __init__(self, folder: Path, processes: Processes, *, keep: int) -> None:
         self.folder, self.processes, self.keep = folder, processes, keep
         self._thread: threading.Thread | None = None
-        self._error: Exception | None = None
+        self._error: BaseException | None = None
         # The thread's own group, so that its messages do not mix with those of training.
         self._group = dist.new_group(backend="gloo") if processes.count > 1 else None
 
@@ -59,7 +60,7 @@ class Checkpoints:
                     process_group=self._group,
                     no_dist=self._group is None,
                 )
-        except OSError as error:
+        except (OSError, CheckpointException) as error:
             self._failed(partial, error)
             return
 
@@ -68,7 +69,7 @@ class Checkpoints:
                 with _quiet():
                     written.result()  # type: ignore[union-attr]
                 self._complete(partial, step)
-            except Exception as error:
+            except (Exception, CheckpointException) as error:
                 self._failed(partial, error)
 
         self._thread = threading.Thread(target=write)
@@ -154,7 +155,7 @@ class Checkpoints:
             problem = box[0]
         return problem
 
-    def _failed(self, partial: Path, error: Exception) -> None:
+    def _failed(self, partial: Path, error: BaseException) -> None:
         self._error = error
         if self.processes.main:
             shutil.rmtree(partial, ignore_errors=True)
@@ -219,6 +220,9 @@ def _checksum(path: Path) -> int:
 
 
 def _one_line(error: BaseException) -> str:
+    """What happened; DCP's error of a process holds another one."""
+    if isinstance(error, CheckpointException):
+        error = next((failure[0] for failure in error.failures.values()), error)
     return " ".join(str(error).split())[:200] or type(error).__name__
 
 
