@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from motionmill.data.loader import shard_paths
-from motionmill.generator.config import GeneratorConfig, GeneratorRunConfig
+from motionmill.generator.config import GeneratorConfig, GeneratorRunConfig, preset
 from motionmill.generator.size import block_parameters, forward_operations, num_parameters
 from motionmill.training.memory import StateMemory, state_memory
 
@@ -288,3 +288,23 @@ def describe(made: Plan) -> str:
         )
         lines.append(f"DOES NOT FIT; what helps: {'; '.join(knobs)}")
     return "\n".join(lines)
+
+
+def finetune_memory(size: str, *, states: int = 2048, rank: int = 16) -> int:
+    """Bytes that tuning an official size with adapters takes on a GPU: the matrices in bfloat16, blocks recomputed.
+
+    Adapters have `rank` numbers for every input and output of the adapted matrices, in float32 with their gradients and
+    the optimiser's two means.
+    """
+    model = preset(size)
+    width, hidden = model.width, model.hidden_width
+    block = rank * (width + 3 * width + 2 * width + 3 * (width + hidden))
+    adapters = model.num_layers * block + rank * (width + model.vocabulary - 1)
+    load = Load(states, round(0.65 * states), states // 60, 301)
+    kept = activation_bytes(model, load, element=_HALF, recompute=True, side_by_side=False)
+    return (
+        num_parameters(model) * _HALF
+        + 16 * adapters
+        + kept
+        + logit_bytes(model, load, element=_HALF)
+    )
