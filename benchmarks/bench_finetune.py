@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import resource
 import subprocess
 import sys
 import tempfile
@@ -83,6 +84,7 @@ def main() -> None:
             [*command, "--data", str(place / "clips"), "-o", str(place / "tuned")], check=True
         )
         seconds = time.monotonic() - started
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
         after = recognised(TextToMotion.from_pretrained(str(place / "tuned/release")), reference)
     others = [sum(part[name] for name in OTHERS) / len(OTHERS) for part in (before, after)]
     result = {
@@ -90,6 +92,7 @@ def main() -> None:
         "model": arguments.model,
         "clips": arguments.clips,
         "seconds": round(seconds),
+        "processor seconds": round(used.ru_utime + used.ru_stime),
         "new action, before": before[NEW],
         "new action, after": after[NEW],
         "other actions, before": round(others[0], 3),

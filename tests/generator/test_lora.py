@@ -14,7 +14,7 @@ from motionmill.generator.lora import add_adapters, load_adapters, merge_adapter
 from motionmill.generator.model import Generator, Prefix
 from motionmill.generator.plan import finetune_memory
 from motionmill.generator.release import load_release
-from tests.motions import walk
+from tests.motions import wandering
 
 pytest.importorskip("peft")
 
@@ -49,7 +49,7 @@ def test_only_adapters_learn_and_they_begin_at_nothing() -> None:
     learning = [name for name, p in model.named_parameters() if p.requires_grad]
     assert learning
     assert all("lora_" in name for name in learning)
-    # Four matrices of attention and feed-forward in each block... and the head.
+    # Two matrices of attention and three of the feed-forward in each of two blocks, and the head.
     assert len(learning) == 2 * (2 * 5 + 1)
 
 
@@ -84,7 +84,7 @@ def test_own_clips_through_the_command(tmp_path: Path, capsys: pytest.CaptureFix
     clips = tmp_path / "clips"
     clips.mkdir()
     for number in range(3):
-        motionmill.save(walk(seconds=1.5 + 0.2 * number), clips / f"own-{number}.bvh")
+        motionmill.save(wandering(number, 45), clips / f"own-{number}.bvh")
         (clips / f"own-{number}.txt").write_text("a person does the zigzag\n", encoding="utf-8")
     recipe = tmp_path / "quick.yaml"
     recipe.write_text(

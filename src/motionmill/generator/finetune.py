@@ -78,12 +78,12 @@ def finetune(
         held_out,
         states,
         codec=codec,
-        start=add_adapters(model, config.lora),
+        start=_prepared(model, config, device),
         seed=config.training.seed,
     )
     tuned = train(task, config.training, output / "run", device=device)
     assert isinstance(tuned, Generator)
-    _write(whole, tuned.cpu(), config, output, find_release(release))
+    _write(whole, tuned.cpu().float(), config, output, find_release(release))
 
 
 def merge(release: str | Path, adapter: Path, output: Path) -> None:
@@ -112,6 +112,17 @@ def _clips(data: Path, output: Path) -> list[Clip]:
     if silent := [clip.id for clip in clips if not clip.captions]:
         raise ValueError(f"{data}: {len(silent)} clips have no caption (first: {silent[0]})")
     return clips
+
+
+def _prepared(model: Generator, config: FinetuneConfig, device: torch.device | None) -> Generator:
+    """The model with adapters; on a GPU what is frozen is bfloat16, so that large models fit."""
+    if device is not None and device.type == "cuda":
+        model.to(torch.bfloat16)
+    add_adapters(model, config.lora)
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.float()
+    return model
 
 
 def _known(
