@@ -85,7 +85,9 @@ def packing(data: Path, run: Path, repeats: int) -> dict[str, Any]:
         num_codes=codec.tokenizer.config.num_codes, num_layers=6, max_tokens=150, max_text=TEXT
     )
     draws = GeneratorDataConfig(start_offsets=(0,), text_dropout=0.0, pooled_only=0.0)
-    draws = draws.model_copy(update={"word_dropout": 0.0, "token_noise": 0.0})
+    draws = draws.model_copy(
+        update={"word_dropout": 0.0, "token_noise": 0.0, "min_captions": 2, "max_captions": 2}
+    )
     states = TextStates(MiniLM, data / "text-states")
     shards = open_store(data, codec, draws, "train", ALONE, states=states)
     settings = PackingConfig(enabled=True, states=4096)
@@ -145,6 +147,9 @@ def overhead(data: Path, run: Path, steps: int) -> dict[str, float]:
             "training.steps": steps,
             "training.log_every": max(1, steps // 3),
             "training.evaluate_every": 10 * steps,
+            "data.max_captions": 2,
+            "data.min_captions": 2,
+            "data.start_offsets": [0],
             "training.precision": "bf16",
         },
     )

@@ -6,6 +6,7 @@ trained, so that it goes on knowing them.
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
@@ -32,9 +33,13 @@ from motionmill.generator.release import CARD_NAME, Release, find_release, load_
 from motionmill.generator.task import Example, GeneratorTask, make_examples
 from motionmill.generator.text_states import TextStates
 from motionmill.generator.train import text_encoder
+from motionmill.tokenizer.task import reconstruction_report
 from motionmill.training.loop import train
 from motionmill.training.progress import progress_bar
 
+logger = logging.getLogger(__name__)
+
+_MAX_LOST_MM = 80.0
 _OWN = "own clips"
 _KNOWN = "what the model makes"
 
@@ -60,6 +65,7 @@ def finetune(
     clips = _clips(data, output)
     model, codec = whole.generator, whole.codec
     limit = model.config.max_tokens
+    _say_what_is_lost(whole, clips)
     own = make_examples(clips, codec, config.data, max_tokens=limit, augment=True)
     settings = TextConfig(encoder=whole.config.text_encoder, path=whole.config.text_encoder_path)
     states = TextStates(lambda: text_encoder(settings, device), output / "text-states")
@@ -123,6 +129,19 @@ def _prepared(model: Generator, config: FinetuneConfig, device: torch.device | N
         if parameter.requires_grad:
             parameter.data = parameter.data.float()
     return model
+
+
+def _say_what_is_lost(whole: Release, clips: Sequence[Clip]) -> None:
+    """Warn where the tokens cannot say what the clips show: the generator cannot learn it then."""
+    some = [clip.features for clip in clips[:: max(1, len(clips) // 20)]]
+    report = reconstruction_report(whole.codec.tokenizer, whole.codec.normalizer, some)
+    if report.mpjpe_mm > _MAX_LOST_MM:
+        logger.warning(
+            "own clips come back from the tokens of %s with joints %.0f mm off: it may be that they cannot say this "
+            "action; train the tokenizer's decoder further on such clips (motionmill train tokenizer --start)",
+            whole.config.name,
+            report.mpjpe_mm,
+        )
 
 
 def _known(
