@@ -6,7 +6,7 @@ The new action is made of real walks with the arms held up: "surrender", which n
 and no clip of the data set shows. Twenty clips are written as BVH files with captions beside them, as a user has them;
 thirty more stay here. Recognition is by the nearest neighbour: a motion counts as what the nearest of the reference
 clips shows, which are real clips of the data set and half of the thirty. Other actions are asked for in other wordings
-before and after. (Arms spread like wings, the first choice, could not be learnt: the tokenizer of `mini` cannot say it.)
+before and after. (Arms spread like wings could not be learnt: the tokenizer of `mini` cannot say it.)
 """
 
 from __future__ import annotations

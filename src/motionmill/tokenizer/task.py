@@ -251,11 +251,12 @@ def reconstruction_report(
     """
     position, rotation, ends, slides, codes = [], [], [], [], []
     unit = model.config.frames_per_token
+    device = next(model.parameters()).device
     for clip in clips:
         real = clip[: len(clip) // unit * unit]
-        tokens = model.encode(normalizer.normalize(real).unsqueeze(0))
-        made = normalizer.denormalize(model.decode(tokens))[0].float()
-        codes.append(tokens.flatten())
+        tokens = model.encode(normalizer.normalize(real).unsqueeze(0).to(device))
+        made = normalizer.denormalize(model.decode(tokens).cpu())[0].float()
+        codes.append(tokens.flatten().cpu())
         truth = real[:, feature.POSITIONS].unflatten(-1, (22, 3))
         local = made[:, feature.POSITIONS].unflatten(-1, (22, 3))
         position.append(_aligned_error(local, truth))
