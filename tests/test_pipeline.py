@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from motionmill.generator.release import find_release, load_release, shipped_models
-from motionmill.generator.text import MiniLM, TextStates
+from motionmill.generator.text import MiniLM
+from motionmill.generator.text_states import TextStates
 from motionmill.motion import physics
 from motionmill.motion.motion import Motion
 from motionmill.motion.rotations import yaw_matrix

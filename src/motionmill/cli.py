@@ -21,6 +21,7 @@ from motionmill.commands import (
     evaluate,
     extract,
     files,
+    finetune,
     generate,
     inspection,
     models,
@@ -78,6 +79,12 @@ def _release_config() -> type[Config]:
     return ReleaseConfig
 
 
+def _finetune_config() -> type[Config]:
+    from motionmill.generator.config import FinetuneConfig
+
+    return FinetuneConfig
+
+
 _COMMANDS = {
     "generate": _Command(generate.generate),
     "convert": _Command(files.convert),
@@ -94,7 +101,9 @@ _COMMANDS = {
     "train generator": _Command(train.generator, _generator_config),
     "train ranker": _Command(train.ranker, _ranker_config),
     "train evaluator": _Command(evaluate.train_evaluator, _evaluator_config),
+    "train plan": _Command(train.plan, _generator_config),
     "train export": _Command(train.export, _release_config),
+    "finetune": _Command(finetune.finetune, _finetune_config),
     "evaluate": _Command(evaluate.evaluate),
     "report": _Command(evaluate.report),
     "benchmark generate": _Command(benchmark.generate),

@@ -16,7 +16,8 @@ from motionmill.generator.model import Generator, Prefix
 from motionmill.generator.official import generator_name
 from motionmill.generator.rotary import rotary_table, rotate
 from motionmill.generator.task import Example, GeneratorTask
-from motionmill.generator.text import TextStates, pad_left
+from motionmill.generator.text import pad_left
+from motionmill.generator.text_states import TextStates
 from motionmill.training.config import TrainingConfig
 from motionmill.training.optim import learning_rate
 from tests.generator.test_official import OFFICIAL_TINY, greedy, load, recipe, text_of

@@ -13,7 +13,7 @@ from motionmill.generator.ranker import Ranker, TrainedRanker, pad_right
 from motionmill.generator.ranker_task import RankerTask, mirrored
 from motionmill.generator.release import load_release
 from motionmill.generator.task import Example
-from motionmill.generator.text import TextStates
+from motionmill.generator.text_states import TextStates
 from motionmill.motion.features import Normalizer
 from motionmill.pipeline import TextToMotion
 from motionmill.training.config import TrainingConfig

@@ -18,6 +18,7 @@ def tokenizer(
     recipe: str = "tokenizer",
     start: Path | None = None,
     device: str | None = None,
+    tensorboard: bool = False,
 ) -> None:
     """A data set -> a motion tokenizer; goes on where it stopped.
 
@@ -27,14 +28,18 @@ def tokenizer(
         recipe: name of a shipped recipe, or a YAML file.
         start: a finished run to begin with, for example to train its decoder further.
         device: cpu, cuda, mps.
+        tensorboard: write the numbers for TensorBoard too.
     """
     from motionmill.tokenizer import train
     from motionmill.tokenizer.config import TokenizerRunConfig
     from motionmill.training.device import choose_device
 
     assert isinstance(config, TokenizerRunConfig)
-    run = train.train_tokenizer(config, data, output, start=start, device=choose_device(device))
-    print(f"{run / 'report.json'}")
+    where = choose_device(device)
+    run = train.train_tokenizer(
+        config, data, output, start=start, device=where, tensorboard=tensorboard
+    )
+    _say(run / "report.json")
 
 
 def generator(
@@ -45,6 +50,7 @@ def generator(
     output: Output,
     recipe: str = "generator-mini",
     device: str | None = None,
+    tensorboard: bool = False,
 ) -> None:
     """A data set and a tokenizer -> a text-to-token generator; goes on where it stopped.
 
@@ -54,14 +60,18 @@ def generator(
         output: the run's folder.
         recipe: name of a shipped recipe, or a YAML file.
         device: cpu, cuda, mps.
+        tensorboard: write the numbers for TensorBoard too.
     """
     from motionmill.generator import train
     from motionmill.generator.config import GeneratorRunConfig
     from motionmill.training.device import choose_device
 
     assert isinstance(config, GeneratorRunConfig)
-    run = train.train_generator(config, data, tokenizer, output, device=choose_device(device))
-    print(f"{run / 'generator'}")
+    where = choose_device(device)
+    run = train.train_generator(
+        config, data, tokenizer, output, device=where, tensorboard=tensorboard
+    )
+    _say(run / "generator")
 
 
 def ranker(
@@ -72,6 +82,7 @@ def ranker(
     output: Output,
     recipe: str = "ranker-mini",
     device: str | None = None,
+    tensorboard: bool = False,
 ) -> None:
     """A data set and a tokenizer -> a ranker, which chooses the best of several motions; goes on where it stopped.
 
@@ -81,14 +92,60 @@ def ranker(
         output: the run's folder.
         recipe: name of a shipped recipe, or a YAML file.
         device: cpu, cuda, mps.
+        tensorboard: write the numbers for TensorBoard too.
     """
     from motionmill.generator import train
     from motionmill.generator.config import RankerRunConfig
     from motionmill.training.device import choose_device
 
     assert isinstance(config, RankerRunConfig)
-    run = train.train_ranker(config, data, tokenizer, output, device=choose_device(device))
-    print(f"{run / 'ranker'}")
+    where = choose_device(device)
+    run = train.train_ranker(config, data, tokenizer, output, device=where, tensorboard=tensorboard)
+    _say(run / "ranker")
+
+
+def plan(
+    config: Config,
+    *,
+    recipe: str = "generator-111m",
+    gpus: int = 8,
+    gpu_memory: float = 80.0,
+    peak: float = 989.0,
+    utilisation: float = 0.45,
+    data: Path | None = None,
+    mean_tokens: float = 40.0,
+    mean_text: float = 20.0,
+    captions: int = 15_000_000,
+) -> None:
+    """What training a generator will take: parameters, memory a GPU, tokens/s, hours, storage of text states.
+
+    Args:
+        recipe: name of a shipped recipe, or a YAML file.
+        gpus: how many.
+        gpu_memory: GiB of one.
+        peak: bf16 TFLOP/s of one, by its data sheet.
+        utilisation: the share of that which training is assumed to reach.
+        data: a data set; its lengths and captions are counted instead of the three numbers below.
+        mean_tokens: tokens of a motion.
+        mean_text: states of a caption.
+        captions: different captions.
+    """
+    from motionmill.generator import plan as plans
+    from motionmill.generator.config import GeneratorRunConfig
+
+    assert isinstance(config, GeneratorRunConfig)
+    counted = plans.Lengths(mean_tokens, mean_text, captions)
+    if data is not None:
+        counted = plans.lengths_of(data, max_text=config.model.max_text)
+    made = plans.plan(
+        config,
+        gpus=gpus,
+        gpu_memory_gib=gpu_memory,
+        peak_flops=peak * 1e12,
+        utilisation=utilisation,
+        lengths=counted,
+    )
+    print(plans.describe(made))
 
 
 def export(
@@ -117,3 +174,11 @@ def export(
     assert isinstance(config, ReleaseConfig)
     export(run, output, config, card, ranker=ranker, tokenizer=tokenizer)
     print(f"{output}")
+
+
+def _say(path: Path) -> None:
+    """A result, once: of several processes the main one prints it."""
+    from motionmill.training.processes import main_process
+
+    if main_process():
+        print(f"{path}")

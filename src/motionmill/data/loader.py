@@ -1,12 +1,22 @@
-"""Data set -> clips in memory, by split."""
+"""Data set -> clips by split: all of them in memory, or read from their shards by range, some row groups at a time."""
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
 
 from motionmill.data.clip import Clip
 from motionmill.data.config import SPLITS, Split
 from motionmill.data.shards import read_shard
+from motionmill.motion.features import NUM_FEATURES
+
+_SHOWN = 3
 
 
 def load_clips(
@@ -20,21 +30,187 @@ def load_clips(
 
     Raises:
         FileNotFoundError: not a data set.
-        ValueError: no clips left.
+        ValueError: no clips left, shards that are missing or of another representation.
     """
+    where = _split_of(dataset, splits)
+    result: dict[Split, list[Clip]] = {split: [] for split in splits}
+    found = 0
+    for path in shard_paths(dataset):
+        for clip in _read_shard(path):
+            if clip.id in where:
+                found += 1
+                if clip.commercial or not commercial_only:
+                    result[where[clip.id]].append(clip)
+    if found < len(where):
+        _say_missing(dataset, where)
+    if not any(result.values()):
+        raise ValueError(f"{dataset}: no clips in {', '.join(splits)}")
+    return result
+
+
+class ShardedClips(Sequence[Tensor]):
+    """The features (T, 272) of a split's clips, in the order of the shards; row groups are read when they are needed.
+
+    Attributes:
+        frames: (clips,) their lengths.
+        shard_sizes: how many of the clips are in each shard.
+    """
+
+    def __init__(
+        self,
+        dataset: Path,
+        split: Split,
+        *,
+        commercial_only: bool = False,
+        memory_bytes: int = 2 << 30,
+    ) -> None:
+        """Find the clips; no features are read, and 16 bytes a clip stay in memory.
+
+        Args:
+            memory_bytes: of row groups that are kept; those used last stay.
+
+        Raises:
+            FileNotFoundError, ValueError: as `load_clips`.
+        """
+        self._paths = shard_paths(dataset)
+        self._memory = memory_bytes
+        self._groups: OrderedDict[tuple[int, int], _Group] = OrderedDict()
+        listed = split_ids(dataset, split)
+        places: list[tuple[int, int, int, int]] = []
+        self.shard_sizes: list[int] = []
+        found = 0
+        for number, path in enumerate(self._paths):
+            before = len(places)
+            for group, row, values in _rows(path):
+                if values["id"] in listed:
+                    found += 1
+                    if values["commercial"] or not commercial_only:
+                        places.append((number, group, row, values["frames"]))
+            self.shard_sizes.append(len(places) - before)
+        if found < len(listed):
+            _say_missing(dataset, listed)
+        if not places:
+            raise ValueError(f"{dataset}: no clips in {split}")
+        self._places = np.asarray(places, np.int32)
+        self.frames = self._places[:, 3]
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __getitem__(self, index: Any) -> Any:
+        shard, group, row, _ = self._places[index]
+        return self._group(int(shard), int(group)).features[row]
+
+    def name(self, index: int) -> str:
+        """The id of a clip."""
+        shard, group, row, _ = self._places[index]
+        return self._group(int(shard), int(group)).ids[row]
+
+    @property
+    def bytes_in_memory(self) -> int:
+        """Of the row groups that are kept."""
+        return sum(clip.nbytes for group in self._groups.values() for clip in group.features)
+
+    def _group(self, shard: int, group: int) -> _Group:
+        key = (shard, group)
+        if key not in self._groups:
+            self._groups[key] = _read_group(self._paths[shard], group)
+            while len(self._groups) > 1 and self.bytes_in_memory > self._memory:
+                self._groups.popitem(last=False)
+        self._groups.move_to_end(key)
+        return self._groups[key]
+
+
+class _Group(NamedTuple):
+    """A row group: ids and features (T, 272) of its clips."""
+
+    ids: list[str]
+    features: list[Tensor]
+
+
+def _read_shard(path: Path) -> Iterator[Clip]:
+    """The clips of a shard; of a damaged one, or one of another representation, an error that says which."""
+    try:
+        yield from read_shard(path)
+    except ValueError:
+        for group in sorted({group for group, _, _ in _rows(path)}):
+            _read_group(path, group)
+        raise
+
+
+def shard_paths(dataset: Path) -> list[Path]:
+    """The shards of a data set. Raises FileNotFoundError where it is none."""
     if not (dataset / "splits").is_dir():
         raise FileNotFoundError(
             f"{dataset}: not a data set (no splits/); make one with `motionmill data run`"
         )
+    return sorted((dataset / "shards").glob("*.parquet"))
+
+
+def split_ids(dataset: Path, split: Split) -> frozenset[str]:
+    """The ids of a split's clips. Raises FileNotFoundError where there is no data set."""
+    return frozenset(_split_of(dataset, (split,)))
+
+
+def _split_of(dataset: Path, splits: tuple[Split, ...]) -> dict[str, Split]:
+    shard_paths(dataset)
     where: dict[str, Split] = {}
     for split in splits:
         text = (dataset / "splits" / f"{split}.txt").read_text(encoding="utf-8")
         where.update(dict.fromkeys(text.splitlines(), split))
-    result: dict[Split, list[Clip]] = {split: [] for split in splits}
-    for path in sorted((dataset / "shards").glob("*.parquet")):
-        for clip in read_shard(path):
-            if clip.id in where and (clip.commercial or not commercial_only):
-                result[where[clip.id]].append(clip)
-    if not any(result.values()):
-        raise ValueError(f"{dataset}: no clips in {', '.join(splits)}")
-    return result
+    return where
+
+
+def _say_missing(dataset: Path, listed: Collection[str]) -> None:
+    """Raise ValueError that names clips which are in no shard."""
+    there = {values["id"] for path in shard_paths(dataset) for _, _, values in _rows(path)}
+    missing = [name for name in listed if name not in there]
+    some = ", ".join(sorted(missing)[:_SHOWN])
+    raise ValueError(
+        f"{dataset}: {len(missing)} of {len(listed)} clips that splits/ names are in no shard (first: {some}); "
+        "shards are missing: copy them again, or give `motionmill data run` again"
+    )
+
+
+def _rows(path: Path) -> Iterator[tuple[int, int, dict[str, Any]]]:
+    """Row group, row and what a shard says of each clip, without its features."""
+    import pyarrow.parquet as pq
+
+    columns = ["id", "frames", "commercial"]
+    with pq.ParquetFile(path) as file:
+        missing = [name for name in (*columns, "features") if name not in file.schema_arrow.names]
+        if missing:
+            raise ValueError(f"{path}: not a shard of clips: it has no column {missing[0]!r}")
+        for group in range(file.num_row_groups):
+            rows = file.read_row_group(group, columns=columns).to_pylist()
+            for row, values in enumerate(rows):
+                yield group, row, values
+
+
+def _read_group(path: Path, group: int) -> _Group:
+    """The clips of a row group."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        rows = file.read_row_group(group, columns=["id", "frames", "features"]).to_pylist()
+    clips = []
+    for row in rows:
+        numbers = np.frombuffer(row["features"], np.float32)
+        check_features(path, row["id"], numbers.size, row["frames"])
+        clips.append(torch.from_numpy(numbers.reshape(-1, NUM_FEATURES).copy()))
+    return _Group([row["id"] for row in rows], clips)
+
+
+def check_features(path: Path, name: str, count: int, frames: int) -> None:
+    """Raise ValueError where a clip does not have 272 numbers a frame."""
+    if count == frames * NUM_FEATURES:
+        return
+    if frames and count % frames == 0:
+        raise ValueError(
+            f"{path}, clip {name}: {count // frames} numbers a frame, another representation than the "
+            f"{NUM_FEATURES} of this version; build the data set again with `motionmill data run`"
+        )
+    raise ValueError(
+        f"{path}, clip {name}: {count} numbers; expected {frames} frames x {NUM_FEATURES}: the shard is damaged, "
+        "build it again"
+    )

@@ -8,6 +8,7 @@ those clips test it.
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ from motionmill.motion.features import Normalizer
 from motionmill.tokenizer.train import fit_normalizer
 from motionmill.training.config import TrainingConfig
 from motionmill.training.loop import train
+from motionmill.training.task import Facts, Loss
 from motionmill.training.weights import (
     load_config,
     load_into,
@@ -181,19 +183,24 @@ class _JudgeTask:
         self._weights = torch.tensor([sizes[verdict] ** -0.5 for verdict in self._truth])
         self._mirror = _mirrored_contents(config.contents)
 
-    def batches(self, cursor: int) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
-        while True:
-            yield self._batch(cursor)
-            cursor += 1
+    def batches(
+        self, cursor: int, stride: int = 1
+    ) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
+        return map(self._batch, itertools.count(cursor, stride))
 
-    def loss(
-        self, batch: tuple[Tensor, Tensor, Tensor, Tensor]
-    ) -> tuple[Tensor, dict[str, Tensor]]:
+    def facts(self, batch: tuple[Tensor, Tensor, Tensor, Tensor]) -> Facts:
+        return Facts({"rows": float(len(batch[0]))})
+
+    def loss(self, batch: tuple[Tensor, Tensor, Tensor, Tensor]) -> Loss:
         features, mask, contents, styles = batch
         made_content, made_style = self.model(features, mask)
         loss = F.cross_entropy(made_content.float(), contents, label_smoothing=0.05)
         loss = loss + F.cross_entropy(made_style.float(), styles, label_smoothing=0.05)
-        return loss, {"content": (made_content.argmax(-1) == contents).float().mean()}
+        right = (made_content.argmax(-1) == contents).float().mean()
+        return Loss({"rows": loss}, {"content": right})
+
+    def render(self, model: nn.Module, count: int, path: Path) -> None:
+        """A judge makes no motion."""
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:
         assert isinstance(model, Judge)

@@ -7,8 +7,10 @@ Shapes: B batch, T frames, F features (272), P text states, E embedding.
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -21,8 +23,10 @@ from motionmill.evaluation.config import EvaluatorConfig, EvaluatorDataConfig, E
 from motionmill.evaluation.evaluator import Evaluator, Gaussian, positions
 from motionmill.evaluation.metrics import retrieval
 from motionmill.generator.ranker import pad_right
-from motionmill.generator.text import TextStates
+from motionmill.generator.text_states import TextStates
 from motionmill.motion.features import NUM_FEATURES, Normalizer, mirror
+from motionmill.training.device import move
+from motionmill.training.task import Facts, Loss
 
 
 class Pairs(NamedTuple):
@@ -32,6 +36,7 @@ class Pairs(NamedTuple):
         states, words: (B, P, W) text states and their (B, P) mask.
         motions, frames: (B, T, F) normalised features and their (B, T) mask.
         meanings: (B, W) unit vectors, alike for texts that mean the same.
+        clips: ids.
     """
 
     states: Tensor
@@ -39,10 +44,13 @@ class Pairs(NamedTuple):
     motions: Tensor
     frames: Tensor
     meanings: Tensor
+    clips: tuple[str, ...] = ()
 
 
 class EvaluatorInTraining(nn.Module):
     """The evaluator and the decoder that its latents are taught by; the decoder is not kept."""
+
+    entry_points = ("encode", "decode")
 
     def __init__(self, config: EvaluatorConfig) -> None:
         super().__init__()
@@ -56,6 +64,13 @@ class EvaluatorInTraining(nn.Module):
             batch_first=True,
         )
         self.output = nn.Linear(config.width, NUM_FEATURES)
+
+    def encode(self, batch: Pairs) -> tuple[Gaussian, Gaussian]:
+        """Of the texts and of the motions."""
+        return (
+            self.evaluator.text(batch.states, batch.words),
+            self.evaluator.motion(batch.motions, batch.frames),
+        )
 
     def decode(self, latent: Tensor, frames: Tensor) -> Tensor:
         """(B, E) and the (B, T) mask of frames -> (B, T, F) normalised features."""
@@ -92,17 +107,16 @@ class EvaluatorTask:
             [sizes[_label(clip)] ** (data.balance - 1) for clip in train], dtype=torch.float64
         )
 
-    def batches(self, cursor: int) -> Iterator[Pairs]:
-        while True:
-            yield self._batch(cursor)
-            cursor += 1
+    def batches(self, cursor: int, stride: int = 1) -> Iterator[Pairs]:
+        return map(self._batch, itertools.count(cursor, stride))
 
-    def loss(self, batch: Pairs) -> tuple[Tensor, dict[str, Tensor]]:
+    def facts(self, batch: Pairs) -> Facts:
+        return Facts({"rows": float(len(batch.motions))}, batch.clips)
+
+    def loss(self, batch: Pairs) -> Loss:
         model = self.model
         assert isinstance(model, EvaluatorInTraining)
-        text = model.evaluator.text(batch.states, batch.words)
-        motion = model.evaluator.motion(batch.motions, batch.frames)
-        text, motion = (Gaussian(*(x.float() for x in part)) for part in (text, motion))
+        text, motion = (Gaussian(*(x.float() for x in part)) for part in model.encode(batch))
         latents = [text.sample(), motion.sample()]
         made = [model.decode(latent, batch.frames).float() for latent in latents]
         error = sum(
@@ -127,7 +141,11 @@ class EvaluatorTask:
         }
         weights = self.losses.model_dump()
         total = torch.stack([weights[name] * value for name, value in values.items()]).sum()
-        return total, {"right": right, **{name: x.detach() for name, x in values.items()}}
+        shown = {name: value.detach() for name, value in values.items()}
+        return Loss({"rows": total}, {"right": right, **shown})
+
+    def render(self, model: nn.Module, count: int, path: Path) -> None:
+        """An evaluator makes no motion."""
 
     def _contrast(self, texts: Tensor, motions: Tensor, meanings: Tensor) -> tuple[Tensor, Tensor]:
         """InfoNCE both ways over cosines; rows whose texts mean the same are no negatives of each other."""
@@ -147,10 +165,11 @@ class EvaluatorTask:
         for start in range(0, len(self._held_out), 64):
             part = self._held_out[start : start + 64]
             batch = self._pairs(
-                [clip.captions[0] for clip in part], [c.features for c in part], None
+                [clip.captions[0] for clip in part], [clip.features for clip in part], None
             )
-            texts.append(model.evaluator.text(batch.states, batch.words).mean)
-            motions.append(model.evaluator.motion(batch.motions, batch.frames).mean)
+            text, motion = model.encode(move(batch, model.output.weight.device))
+            texts.append(text.mean.float().cpu())
+            motions.append(motion.mean.float().cpu())
         pools = torch.Generator().manual_seed(0)
         found = retrieval(torch.cat(texts), torch.cat(motions), generator=pools)
         return {f"r_at_{k + 1}": value for k, value in enumerate(found.r_precision)}
@@ -172,7 +191,8 @@ class EvaluatorTask:
                 caption, motion = mirror_caption(caption), mirror(motion)
             captions.append(caption)
             motions.append(motion[: self.config.max_frames])
-        return self._pairs(captions, motions, draw)
+        clips = tuple(self._train[row].id for row in rows)
+        return self._pairs(captions, motions, draw)._replace(clips=clips)
 
     def _pairs(
         self, captions: Sequence[str], motions: Sequence[Tensor], draw: torch.Generator | None

@@ -20,7 +20,8 @@ from motionmill.evaluation.evaluator import TrainedEvaluator
 from motionmill.evaluation.metrics import retrieval
 from motionmill.evaluation.task import EvaluatorInTraining, EvaluatorTask, captions_of
 from motionmill.evaluation.words import MiniLMWords
-from motionmill.generator.text import MiniLM, TextStates
+from motionmill.generator.text import MiniLM
+from motionmill.generator.text_states import TextStates
 from motionmill.tokenizer.train import fit_normalizer
 from motionmill.training.loop import train
 from motionmill.training.progress import progress_bar

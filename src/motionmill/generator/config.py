@@ -182,6 +182,36 @@ class GeneratorDataConfig(Config):
     class_captions: int = Field(160, gt=0)
 
 
+class PackingConfig(Config):
+    """Training on packs instead of rows; see `generator.packed_task`.
+
+    Clips are read from memory-mapped token files in epochs, each clip as often as its weights say (once where there are
+    none); a micro-batch is one pack, and `data.batch_size`, `data.balance` and `data.compose` say nothing.
+    """
+
+    enabled: bool = False
+    states: int = Field(2048, gt=0, description="places of a pack, text and tokens together")
+    crop: float = Field(
+        0.0, ge=0, le=1, description="how often the first or the last token is left out"
+    )
+
+
+class TextConfig(Config):
+    """Which frozen language model reads the captions, and when."""
+
+    encoder: Literal["minilm", "t5"] = "minilm"
+    path: str = Field("", description="folder or Hub name of a T5 encoder, as google/flan-t5-xl")
+    on_the_fly: bool = Field(
+        False, description="encode the captions of each pack anew instead of storing all states"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> TextConfig:
+        if self.encoder == "t5" and not self.path:
+            raise ValueError("text.encoder t5 without text.path; name a folder or a Hub name")
+        return self
+
+
 class RankerConfig(Config):
     """Size of the ranker, which scores how well motions fit a text."""
 
@@ -208,7 +238,22 @@ class GeneratorRunConfig(Config):
 
     model: GeneratorConfig = GeneratorConfig()
     data: GeneratorDataConfig = GeneratorDataConfig()
+    packing: PackingConfig = PackingConfig()
+    text: TextConfig = TextConfig()
     training: TrainingConfig = TrainingConfig()
+
+    @model_validator(mode="after")
+    def _check(self) -> GeneratorRunConfig:
+        if self.packing.enabled and self.data.compose:
+            raise ValueError("packing with data.compose; composed gestures are in rows only")
+        if self.text.on_the_fly and not self.packing.enabled:
+            raise ValueError("text.on_the_fly without packing; rows take stored states")
+        largest = self.model.max_text + self.model.max_tokens + 1
+        if self.packing.enabled and self.packing.states < largest:
+            raise ValueError(
+                f"packing.states {self.packing.states}; the longest sample has {largest} (max_text, max_tokens, 1)"
+            )
+        return self
 
 
 class RankerRunConfig(Config):
@@ -217,3 +262,34 @@ class RankerRunConfig(Config):
     model: RankerConfig = RankerConfig()
     data: RankerDataConfig = RankerDataConfig()
     training: TrainingConfig = TrainingConfig()
+
+
+class LoraConfig(Config):
+    """Size of low-rank adapters: their rank, and by how much they count (alpha / rank)."""
+
+    rank: int = Field(16, gt=0)
+    alpha: float = Field(32.0, gt=0)
+    dropout: float = Field(0.05, ge=0, lt=1)
+
+
+class FinetuneConfig(Config):
+    """What `motionmill finetune` does beside reading clips.
+
+    Rows are drawn from own clips and, as many as `known` says, from what the model itself makes of `prompts` before it
+    is trained: `motions_a_prompt` motions of each.
+    """
+
+    lora: LoraConfig = LoraConfig()
+    data: GeneratorDataConfig = GeneratorDataConfig()
+    training: TrainingConfig = TrainingConfig()
+    known: float = Field(0.5, ge=0, lt=1)
+    motions_a_prompt: int = Field(4, gt=0)
+    prompts: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _check(self) -> FinetuneConfig:
+        if self.known and not self.prompts:
+            raise ValueError(
+                "known above 0 without prompts; the model needs texts to show what it knows"
+            )
+        return self

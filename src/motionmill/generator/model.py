@@ -8,16 +8,19 @@ positions count real states only: text from 0, motion goes on where the text end
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.utils.rnn import pad_sequence
 
 from motionmill.generator.cache import KeyValueCache, NextSlots
 from motionmill.generator.config import GeneratorConfig
+from motionmill.generator.packing import Mixer, Pack, mixer
 from motionmill.generator.rotary import rotary_table, rotate
 
 
@@ -45,6 +48,8 @@ class Prefix:
 
 class Generator(nn.Module):
     """Text prefix and motion tokens -> logits."""
+
+    entry_points = ("packed", "prefill", "step", "put", "predict_length", "length_of")
 
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__()
@@ -78,6 +83,22 @@ class Generator(nn.Module):
         for block in self.blocks:
             hidden = block(hidden, rotary, allowed)
         return self.head(self.norm(hidden[:, length - 1 :]))
+
+    def packed(self, batch: Pack) -> Tensor:
+        """(M, V) logits of the places of a pack that predict a token; the same as `forward` gives sample by sample."""
+        hidden = self.embedding(batch.tokens)
+        text = self.text_projection(batch.text.to(self.text_projection.weight.dtype))
+        hidden = hidden.index_copy(0, batch.text_places, text.to(hidden.dtype))
+        if self.config.duration_state:
+            asked = batch.durations.clamp(max=self.config.max_tokens)
+            duration = self.duration_embedding(asked).to(hidden.dtype)
+            hidden = hidden.index_copy(0, batch.duration_places, duration)
+        rotary = rotary_table(self.config, batch.positions.unsqueeze(0))
+        mix = mixer(batch, training=self.training)
+        hidden = hidden.unsqueeze(0)
+        for block in self.blocks:
+            hidden = block(hidden, rotary, mix)
+        return self.head(self.norm(hidden[0, batch.predicting]))
 
     def prefill(
         self, prefix: Prefix, cache: KeyValueCache, history: Sequence[Tensor] | None = None
@@ -123,8 +144,11 @@ class Generator(nn.Module):
     def predict_length(self, prefix: Prefix) -> Tensor:
         """(B, max_tokens + 1) logits of how many tokens a motion of this text has, from its first (mean) state."""
         first = prefix.mask.long().argmax(-1)
-        mean = prefix.states[torch.arange(len(first), device=first.device), first]
-        return self.length_output(F.silu(self.length_hidden(mean)))
+        return self.length_of(prefix.states[torch.arange(len(first), device=first.device), first])
+
+    def length_of(self, means: Tensor) -> Tensor:
+        """(B, text_width) mean text states -> (B, max_tokens + 1) logits of how many tokens a motion has."""
+        return self.length_output(F.silu(self.length_hidden(means)))
 
     def embed_prefix(self, prefix: Prefix) -> tuple[Tensor, Tensor]:
         """(B, P', D) embedded prefix and its (B, P') mask; P' has one more state where durations are known."""
@@ -148,7 +172,11 @@ class Block(nn.Module):
         self.dropout = config.dropout
 
     def forward(
-        self, hidden: Tensor, rotary: Tensor, allowed: Tensor | None, cache: LayerView | None = None
+        self,
+        hidden: Tensor,
+        rotary: Tensor,
+        allowed: Tensor | Mixer | None,
+        cache: LayerView | None = None,
     ) -> Tensor:
         update = self.attention(self.attention_norm(hidden), rotary, allowed, cache)
         hidden = hidden + F.dropout(update, self.dropout, self.training)
@@ -166,14 +194,24 @@ class Attention(nn.Module):
         self.output = nn.Linear(config.width, config.width, bias=False)
 
     def forward(
-        self, hidden: Tensor, rotary: Tensor, allowed: Tensor | None, cache: LayerView | None
+        self,
+        hidden: Tensor,
+        rotary: Tensor,
+        allowed: Tensor | Mixer | None,
+        cache: LayerView | None,
     ) -> Tensor:
+        """Mix values by what `allowed` says, a mask or the attention of a pack."""
         heads = self.queries_keys_values(hidden).unflatten(-1, (3, self.num_heads, -1))
         queries, keys = rotate(heads[:, :, :2], rotary).transpose(1, 3).unbind(2)
         values = heads[:, :, 2].transpose(1, 2)
         if cache is not None:
             keys, values = cache.append(keys, values)
-        mixed = F.scaled_dot_product_attention(queries, keys, values, attn_mask=allowed)
+        if not isinstance(allowed, Tensor | None):
+            return self.output(allowed(queries, keys, values).transpose(1, 2).flatten(2))
+        # At training's lengths the plain kernel is faster on a CPU than the fused one.
+        plain = self.training and hidden.device.type == "cpu"
+        with sdpa_kernel(SDPBackend.MATH) if plain else nullcontext():
+            mixed = F.scaled_dot_product_attention(queries, keys, values, attn_mask=allowed)
         return self.output(mixed.transpose(1, 2).flatten(2))
 
 
@@ -196,6 +234,10 @@ class RMSNorm(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.scale = nn.Parameter(torch.ones(width))
+
+    def reset_parameters(self) -> None:
+        """As it is made: all ones."""
+        nn.init.ones_(self.scale)
 
     def forward(self, hidden: Tensor) -> Tensor:
         same = hidden.dtype == self.scale.dtype  # under autocast it is not

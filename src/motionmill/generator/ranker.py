@@ -66,6 +66,8 @@ class TextPooler(nn.Module):
 class Ranker(nn.Module):
     """Texts and motions -> unit vectors; their product is the score."""
 
+    entry_points = ("encode_motion", "encode_text")
+
     def __init__(self, config: RankerConfig) -> None:
         super().__init__()
         self.config = config

@@ -6,7 +6,9 @@ of the other rows every caption with a side in it meets its own motion mirrored.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -17,8 +19,11 @@ from motionmill.data.captions import mirror_caption
 from motionmill.generator.config import RankerConfig, RankerDataConfig
 from motionmill.generator.ranker import Ranker, pad_right
 from motionmill.generator.task import Example
-from motionmill.generator.text import TextStates, pad_left
+from motionmill.generator.text import pad_left
+from motionmill.generator.text_states import TextStates
 from motionmill.motion.features import Normalizer, mirror
+from motionmill.training.device import move
+from motionmill.training.task import Facts, Loss
 
 
 class Pairs(NamedTuple):
@@ -28,6 +33,7 @@ class Pairs(NamedTuple):
         states, words: (B, P, W) text states and their (B, P) mask.
         motions, frames: (2 B, T, F) normalised features, the second half mirrored, and their (2 B, T) mask.
         wrong: (B, 2 B) True where a motion does not fit a caption.
+        clips: ids of the rows' clips.
     """
 
     states: Tensor
@@ -35,6 +41,7 @@ class Pairs(NamedTuple):
     motions: Tensor
     frames: Tensor
     wrong: Tensor
+    clips: tuple[str, ...] = ()
 
 
 class RankerTask:
@@ -63,12 +70,13 @@ class RankerTask:
         self._decoded, self._decoded_held_out = decoded, decoded_held_out
         self._weights = torch.tensor([example.weight for example in train], dtype=torch.float64)
 
-    def batches(self, cursor: int) -> Iterator[Pairs]:
-        while True:
-            yield self._batch(cursor)
-            cursor += 1
+    def batches(self, cursor: int, stride: int = 1) -> Iterator[Pairs]:
+        return map(self._batch, itertools.count(cursor, stride))
 
-    def loss(self, batch: Pairs) -> tuple[Tensor, dict[str, Tensor]]:
+    def facts(self, batch: Pairs) -> Facts:
+        return Facts({"rows": float(len(batch.wrong))}, batch.clips)
+
+    def loss(self, batch: Pairs) -> Loss:
         model = self.model
         assert isinstance(model, Ranker)
         texts = model.encode_text(batch.states, batch.words)
@@ -79,7 +87,10 @@ class RankerTask:
         scores = scores.masked_fill(~(batch.wrong | own), -torch.inf)
         loss = F.cross_entropy(scores, right)
         loss = (loss + F.cross_entropy(scores[:, : len(texts)].T, right)) / 2
-        return loss, {"right": (scores.argmax(-1) == right).float().mean()}
+        return Loss({"rows": loss}, {"right": (scores.argmax(-1) == right).float().mean()})
+
+    def render(self, model: nn.Module, count: int, path: Path) -> None:
+        """A ranker makes no motion."""
 
     @torch.no_grad()
     def evaluate(self, model: nn.Module) -> dict[str, float]:
@@ -92,6 +103,7 @@ class RankerTask:
             motions = self._decoded_held_out[start : start + 32]
             kinds = [example.kind for example in chosen]
             batch = self._pairs([example.captions[0] for example in chosen], motions, kinds, None)
+            batch = move(batch, model.motion_output.weight.device)
             scores = model.encode_text(batch.states, batch.words)
             scores = scores @ model.encode_motion(batch.motions, batch.frames).T
             own, mirrored = scores.diagonal(), scores.diagonal(32)
@@ -121,7 +133,8 @@ class RankerTask:
             captions.append(caption)
             motions.append(motion)
             kinds.append(kind)
-        return self._pairs(captions, motions, kinds, draw)
+        clips = tuple(self._train[row].clip for row in rows)
+        return self._pairs(captions, motions, kinds, draw)._replace(clips=clips)
 
     def _pairs(
         self,

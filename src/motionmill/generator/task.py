@@ -5,26 +5,28 @@ Shapes: B batch, P prefix states, N motion tokens.
 
 from __future__ import annotations
 
-import hashlib
-import math
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from motionmill.data.captions import judge_classes, mirror_caption, word_weight
+from motionmill.data.captions import judge_classes
 from motionmill.data.clip import Clip
 from motionmill.generator.config import GeneratorConfig, GeneratorDataConfig
 from motionmill.generator.model import Generator, Prefix
-from motionmill.generator.text import TextStates, pad_left
-from motionmill.motion import features as feature
+from motionmill.generator.size import forward_operations
+from motionmill.generator.text import pad_left
+from motionmill.generator.text_states import TextStates
+from motionmill.generator.views import label, views_of
 from motionmill.tokenizer.encode import MotionCodec
+from motionmill.training.device import move
+from motionmill.training.task import Facts, Loss
 
 _CLIPS_AT_ONCE = 256  # their views are in memory together
 
@@ -38,21 +40,24 @@ class Example:
         captions: texts that are true of it.
         weight: how often it is drawn.
         kind: what it shows; examples of one kind fit each other's captions.
+        clip: id of the clip.
     """
 
     tokens: Tensor
     captions: tuple[str, ...]
     weight: float
     kind: str = ""
+    clip: str = ""
 
 
 class Rows(NamedTuple):
-    """A batch: prefix, input tokens (B, N), targets (B, N + 1) with -100 where nothing is learnt, lengths (B,)."""
+    """A batch: prefix, input tokens (B, N), targets (B, N + 1) with -100 where nothing is learnt, lengths (B,), ids."""
 
     prefix: Prefix
     tokens: Tensor
     targets: Tensor
     lengths: Tensor
+    clips: tuple[str, ...] = ()
 
 
 class GeneratorTask:
@@ -66,35 +71,49 @@ class GeneratorTask:
         held_out: Sequence[Example],
         states: TextStates,
         *,
+        codec: MotionCodec | None = None,
+        start: Generator | None = None,
+        meta: bool = False,
         seed: int = 0,
     ) -> None:
+        """Begin with random weights, or where `start` stands.
+
+        Args:
+            codec: the tokenizer, for pictures of samples.
+            meta: leave the making of the weights to whoever spreads them over processes.
+        """
+        self.codec = codec
         self.config, self.data, self.states, self.seed = model, data, states, seed
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(), torch.device("meta" if meta else "cpu"):
             torch.manual_seed(seed)
-            self.model = Generator(model)
+            self.model = start or Generator(model)
         self._train, self._held_out = list(train), list(held_out)
         self._weights = torch.tensor([example.weight for example in train], dtype=torch.float64)
         self._lengths = torch.tensor([len(example.tokens) for example in train])
 
-    def batches(self, cursor: int) -> Iterator[Rows]:
-        while True:
-            yield self._batch(cursor)
-            cursor += 1
+    def batches(self, cursor: int, stride: int = 1) -> Iterator[Rows]:
+        return map(self._batch, itertools.count(cursor, stride))
 
-    def loss(self, batch: Rows) -> tuple[Tensor, dict[str, Tensor]]:
-        # At these lengths the plain kernel is faster on a CPU than the fused one.
-        on_cpu = batch.tokens.device.type == "cpu"
-        with sdpa_kernel(SDPBackend.MATH) if on_cpu else nullcontext():
-            logits = self.model(batch.prefix, batch.tokens).float()
+    def facts(self, batch: Rows) -> Facts:
+        rows, width = batch.targets.shape
+        states = rows * (batch.prefix.mask.shape[1] + width)
+        flops = forward_operations(
+            self.config, states, rows * width, attended=states * states / rows
+        )
+        counts = {"tokens": float((batch.targets != -100).sum()), "rows": float(rows)}
+        return Facts(counts, batch.clips, flops)
+
+    def loss(self, batch: Rows) -> Loss:
+        logits = self.model(batch.prefix, batch.tokens).float()
         loss = F.cross_entropy(logits.flatten(0, 1), batch.targets.flatten(), ignore_index=-100)
         known = batch.targets != -100
-        values = {}
+        parts, values = {"tokens": loss}, {}
         if self.config.length_head:
             length = F.cross_entropy(self.model.predict_length(batch.prefix).float(), batch.lengths)
             values["length"] = length.detach()
-            loss = loss + 0.1 * length
+            parts["rows"] = 0.1 * length
         right = (logits.argmax(-1) == batch.targets) & known
-        return loss, {"accuracy": right.sum() / known.sum(), **values}
+        return Loss(parts, {"accuracy": right.sum() / known.sum(), **values})
 
     @torch.no_grad()
     def evaluate(self, model: nn.Module) -> dict[str, float]:
@@ -104,11 +123,25 @@ class GeneratorTask:
             part = self._held_out[start : start + 32]
             durations = [len(example.tokens) for example in part]
             rows = self._rows(part, [self.states[e.captions[0]] for e in part], durations, None)
+            rows = move(rows, next(model.parameters()).device)
             logits = model(rows.prefix, rows.tokens).float().flatten(0, 1)
             targets = rows.targets.flatten()
             total += float(F.cross_entropy(logits, targets, ignore_index=-100, reduction="sum"))
             count += float((targets != -100).sum())
         return {"cross_entropy": total / max(1.0, count)}
+
+    def render(self, model: nn.Module, count: int, path: Path) -> None:
+        """What the model makes of the captions of held-out clips."""
+        if self.codec is None:
+            return
+        from motionmill.generator.samples import draw_samples
+
+        chosen = self._held_out[:: max(1, len(self._held_out) // count)][:count]
+        texts = [example.captions[0] for example in chosen]
+        lengths = [len(example.tokens) for example in chosen]
+        draw_samples(
+            model, self.codec, self.states.__getitem__, texts, lengths, path, seed=self.seed
+        )
 
     def _batch(self, step: int) -> Rows:
         draw = torch.Generator().manual_seed((self.seed << 40) + step)
@@ -128,12 +161,12 @@ class GeneratorTask:
         ):
             caption = example.captions[int(which * len(example.captions))]
             full = self.states["" if drop_text < self.data.text_dropout else caption]
-            states.append(self._thin(full, drop_words, draw))
+            states.append(self.thin(full, drop_words, draw))
             unknown = drop_duration < self.data.duration_dropout
             durations.append(0 if unknown else len(example.tokens))
         return self._rows(chosen, states, durations, draw)
 
-    def _thin(self, states: Tensor, coin: float, draw: torch.Generator) -> Tensor:
+    def thin(self, states: Tensor, coin: float, draw: torch.Generator) -> Tensor:
         """Drop words now and then, or all of them but the mean: unseen wordings share the mean more than words."""
         if coin < self.data.pooled_only:
             return states[:1]
@@ -162,7 +195,9 @@ class GeneratorTask:
             tokens = torch.where(hit & (tokens != self.config.pad), wrong, tokens)
         padded, mask = pad_left(states)
         lengths = torch.tensor([len(example.tokens) for example in examples])
-        return Rows(Prefix(padded, mask, torch.tensor(list(durations))), tokens, targets, lengths)
+        prefix = Prefix(padded, mask, torch.tensor(list(durations)))
+        names = tuple(example.clip for example in examples)
+        return Rows(prefix, tokens, targets, lengths, names)
 
 
 def make_examples(
@@ -180,83 +215,29 @@ def make_examples(
     size to the power `balance`, times the weights of its source and of its words; a rare class keeps more captions a
     clip than a frequent one.
     """
-    sizes = Counter(_label(clip) for clip in clips)
+    sizes = Counter(label(clip) for clip in clips)
     examples: list[Example] = []
     for start in range(0, len(clips), _CLIPS_AT_ONCE):
         part = clips[start : start + _CLIPS_AT_ONCE]
         views = [
             view
             for clip in part
-            for view in _views(
-                clip, sizes[_label(clip)], config, codec.frames_per_token, max_tokens, augment
+            for view in views_of(
+                clip,
+                sizes[label(clip)],
+                config,
+                codec.frames_per_token,
+                max_tokens,
+                augment=augment,
             )
         ]
         tokens = codec.encode_all([view.features for view in views])
         examples += [
-            Example(row, view.captions, view.weight, _kind(view.clip))
+            Example(row, view.captions, view.weight, _kind(view.clip), view.clip.id)
             for row, view in zip(tokens, views, strict=True)
         ]
         progress(start + len(part), len(clips))
     return examples
-
-
-class _View(NamedTuple):
-    """Features (T, 272) of a clip as training sees them, mirrored or from a later start."""
-
-    clip: Clip
-    features: Tensor
-    captions: tuple[str, ...]
-    weight: float
-
-
-def _views(
-    clip: Clip,
-    size: int,
-    config: GeneratorDataConfig,
-    unit: int,
-    max_tokens: int,
-    augment: bool,
-) -> Iterator[_View]:
-    """The views of a clip whose class has `size` clips."""
-    offsets = config.start_offsets if augment else (0,)
-    mirrors = (False, True) if augment and config.mirror else (False,)
-    weight = size ** (config.balance - 1) * config.source_weights.get(clip.source, 1.0)
-    weight *= word_weight(clip.captions, config.word_weights) / len(mirrors) / len(offsets)
-    count = min(
-        config.max_captions, max(config.min_captions, math.ceil(config.class_captions / size))
-    )
-    captions = some_captions(clip, count)
-    for mirrored in mirrors:
-        whole = feature.mirror(clip.features) if mirrored else clip.features
-        texts = tuple(map(mirror_caption, captions)) if mirrored else captions
-        for offset in offsets:
-            part = restart(whole, offset)
-            if len(part) >= 2 * unit:
-                yield _View(clip, part[: max_tokens * unit], texts, weight)
-
-
-def restart(features: Tensor, offset: int) -> Tensor:
-    """The features of a clip that begins `offset` frames later: its first frame has no velocity and no turn."""
-    if offset == 0:
-        return features
-    part = features[offset:].clone()
-    part[:1, feature.ROOT_VELOCITY] = 0.0
-    part[:1, feature.HEADING] = part.new_tensor([1.0, 0, 0, 0, 1.0, 0])
-    part[:1, feature.VELOCITIES] = 0.0
-    return part
-
-
-def some_captions(clip: Clip, count: int) -> tuple[str, ...]:
-    """`count` of a clip's captions, chosen by a hash, the same on every machine."""
-    ranked = sorted(
-        clip.captions, key=lambda text: hashlib.sha256(f"{clip.id}/{text}".encode()).digest()
-    )
-    return tuple(ranked[:count])
-
-
-def _label(clip: Clip) -> tuple[str, str, str | None]:
-    """What a clip counts as; the recordings of a source without labels count one by one."""
-    return clip.source, clip.content or clip.group, clip.style
 
 
 def _kind(clip: Clip) -> str:

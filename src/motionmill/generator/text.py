@@ -5,16 +5,13 @@ Shapes: P states, E width of the text model.
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
-
-_DIGEST_BYTES = 16
 
 
 class TextEncoder(Protocol):
@@ -149,82 +146,6 @@ def version_of(model: str | Path) -> str:
     files = sorted(path for path in folder.resolve().iterdir() if path.is_file())
     facts = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
     return f"{folder.resolve()} {facts}"
-
-
-class TextStates:
-    """States of many texts, kept in memory as float16 and on disk by the hash of the text: each is encoded once."""
-
-    def __init__(self, encoder: Callable[[], TextEncoder], cache: Path | None = None) -> None:
-        """Args: encoder: makes the encoder when a text is new; cache: folder of earlier results."""
-        self._make, self._cache = encoder, cache
-        self._states: dict[str, Tensor] = {}
-
-    def __getitem__(self, text: str) -> Tensor:
-        return self._states[text].float()
-
-    def add(
-        self,
-        texts: Iterable[str],
-        *,
-        chunk: int = 4096,
-        progress: Callable[[int, int], None] = lambda done, total: None,
-    ) -> None:
-        """Encode what is not known yet; results are written every `chunk` texts."""
-        new = {text for text in texts if text not in self._states}
-        new -= self._read(new)
-        wanted = sorted(new, key=lambda text: (len(text), text))
-        if not wanted:
-            return
-        encoder = self._make()
-        for start in range(0, len(wanted), chunk):
-            part = wanted[start : start + chunk]
-            for first in range(0, len(part), 128):
-                some = part[first : first + 128]
-                # They are kept as float16 anyway, and bfloat16 encodes twice as fast on current processors.
-                with torch.autocast("cpu", torch.bfloat16):
-                    encoded = encoder.encode(some)
-                for text, states in zip(some, encoded, strict=True):
-                    self._states[text] = states.half()
-                progress(start + first + len(some), len(wanted))
-            self._write(part)
-
-    def _write(self, part: list[str]) -> None:
-        from motionmill.training.weights import save_tensors
-
-        if self._cache is None:
-            return
-        digests = [_digest(text) for text in part]
-        states = [self._states[text] for text in part]
-        tensors = {
-            "digests": torch.frombuffer(bytearray(b"".join(digests)), dtype=torch.uint8),
-            "lengths": torch.tensor([len(state) for state in states]),
-            "states": torch.cat(states),
-        }
-        self._cache.mkdir(parents=True, exist_ok=True)
-        name = hashlib.sha256(b"".join(digests)).hexdigest()[:24]
-        save_tensors(tensors, self._cache / f"{name}.safetensors")
-
-    def _read(self, texts: set[str]) -> set[str]:
-        """Take over what the cache has of these texts; returns those."""
-        from motionmill.training.weights import load_tensors
-
-        if self._cache is None or not texts:
-            return set()
-        by_digest = {_digest(text): text for text in texts}
-        found = set()
-        for path in sorted(self._cache.glob("*.safetensors")):
-            tensors = load_tensors(path)
-            digests = tensors["digests"].numpy().tobytes()
-            for row, states in enumerate(tensors["states"].split(tensors["lengths"].tolist())):
-                text = by_digest.get(digests[_DIGEST_BYTES * row : _DIGEST_BYTES * (row + 1)])
-                if text is not None:
-                    self._states[text] = states
-                    found.add(text)
-        return found
-
-
-def _digest(text: str) -> bytes:
-    return hashlib.sha256(text.encode()).digest()[:_DIGEST_BYTES]
 
 
 def pad_left(states: Sequence[Tensor]) -> tuple[Tensor, Tensor]:

@@ -90,7 +90,8 @@ class TokenizerLossConfig(Config):
 class TokenizerDataConfig(Config):
     """How training windows are drawn: clips by length times the weights of their source and of their words.
 
-    1 where none is given; `word_weights` are those of `data.captions.word_weight`.
+    1 where none is given; `word_weights` are those of `data.captions.word_weight`. With `stream` no more than some row
+    groups of the shards are in memory, and every epoch goes through all clips once, a window of each.
     """
 
     window_frames: int = Field(64, gt=0)
@@ -102,6 +103,17 @@ class TokenizerDataConfig(Config):
     compose: int = Field(
         0, ge=0, description="gestures of a style are composed of others until there are so many"
     )
+    stream: bool = Field(False, description="read shards by range, in epochs; for large data sets")
+    stream_shards: int = Field(16, gt=0, description="shards that are shuffled together")
+    stream_gib: float = Field(2.0, gt=0, description="memory for what was read last")
+
+    @model_validator(mode="after")
+    def _check(self) -> TokenizerDataConfig:
+        if self.stream and (self.compose or self.source_weights or self.word_weights):
+            raise ValueError(
+                "stream with compose, source_weights or word_weights; epochs take every clip once"
+            )
+        return self
 
 
 class TokenizerRunConfig(Config):

@@ -34,6 +34,8 @@ class Reconstruction(NamedTuple):
 class Tokenizer(nn.Module):
     """(B, T, F) normalised features <-> (B, N) int64 tokens."""
 
+    entry_points = ("encode", "decode")
+
     def __init__(self, config: TokenizerConfig) -> None:
         super().__init__()
         self.config = config

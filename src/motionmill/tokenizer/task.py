@@ -5,33 +5,46 @@ Shapes: B batch, T frames, F features (272), J = 22 joints.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from motionmill.data.order import EpochOrder
 from motionmill.motion import features as feature
 from motionmill.motion.features import Normalizer
 from motionmill.motion.rotations import heading, matrix_from_6d, yaw_matrix
 from motionmill.motion.skeleton import Skeleton, adult_skeleton
 from motionmill.tokenizer.config import TokenizerConfig, TokenizerDataConfig, TokenizerLossConfig
 from motionmill.tokenizer.model import Tokenizer
+from motionmill.training.flops import forward_flops
+from motionmill.training.task import Facts, Loss
 
 _RANGE = 1.5
 _FEET = (7, 8, 10, 11)
 _FOOT_POSITIONS = [8 + 3 * joint + axis for joint in _FEET for axis in range(3)]
 _FOOT_VELOCITIES = [index + 66 for index in _FOOT_POSITIONS]
+_COUNTED_IN = {
+    "contact": "touching",
+    "position_change": "changes",
+    "position_acceleration": "accelerations",
+    "range": "windows",
+}
+"""What the mean of a loss is taken over, where it is not frames."""
 
 
 class Window(NamedTuple):
-    """features (B, T, F), denormalised; mask (B, T) True where a frame is real; the step it is for."""
+    """features (B, T, F), denormalised; mask (B, T) True where a frame is real; batch number; ids of the clips."""
 
     features: Tensor
     mask: Tensor
-    step: int
+    number: int
+    clips: tuple[str, ...] = ()
 
 
 class TokenizerTask:
@@ -47,6 +60,9 @@ class TokenizerTask:
         *,
         normalizer: Normalizer,
         weights: Tensor | None = None,
+        order: EpochOrder | None = None,
+        name: Callable[[int], str] = lambda row: "",
+        micro_batches: int = 1,
         start: Tokenizer | None = None,
         decoder_only: bool = False,
         seed: int = 0,
@@ -57,49 +73,93 @@ class TokenizerTask:
             train: features (T, 272) of each clip.
             held_out: features of the clips that `evaluate` reports on.
             weights: how often each training clip is drawn; by its length where none are given.
+            order: goes through the clips in epochs instead of drawing them.
+            name: the id of a training clip, for messages.
+            micro_batches: how many batches make a step.
             decoder_only: the encoder stays as it is, and so do the tokens.
         """
         self.data, self.losses, self.normalizer, self.seed = data, losses, normalizer, seed
+        self._name, self._micro_batches, self._order = name, micro_batches, order
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             tokenizer = start or Tokenizer(model)
         self.model: nn.Module = tokenizer
-        self._clips, self._held_out = list(train), list(held_out)
-        lengths = torch.tensor([len(clip) for clip in self._clips]).double()
-        self._weights = lengths if weights is None else weights.double()
+        self._clips, self._held_out = train, list(held_out)
+        if weights is None and order is None:
+            weights = torch.tensor([len(clip) for clip in train])
+        self._weights = None if weights is None else weights.double()
+        self._flops_per_frame = (
+            forward_flops(tokenizer, torch.zeros(1, data.window_frames, feature.NUM_FEATURES))
+            / data.window_frames
+        )
         if start is None:
             tokenizer.calibrate(normalizer.normalize(self._batch(0).features))
         if decoder_only:
             tokenizer.encoder.requires_grad_(requires_grad=False)
             tokenizer.project_in.requires_grad_(requires_grad=False)
 
-    def batches(self, cursor: int) -> Iterator[Window]:
-        while True:
-            yield self._batch(cursor)
-            cursor += 1
+    def batches(self, cursor: int, stride: int = 1) -> Iterator[Window]:
+        return map(self._batch, itertools.count(cursor, stride))
 
-    def loss(self, batch: Window) -> tuple[Tensor, dict[str, Tensor]]:
+    def facts(self, batch: Window) -> Facts:
+        frames = float(batch.mask.sum())
+        counts = {
+            "frames": frames,
+            "touching": max(1.0, float(_touching(batch).sum())),
+            "changes": max(1.0, float(batch.mask[:, 1:].sum())),
+            "accelerations": max(1.0, float(batch.mask[:, 2:].sum())),
+            "windows": float(len(batch.mask)),
+        }
+        return Facts(counts, batch.clips, self._flops_per_frame * batch.mask.numel())
+
+    def loss(self, batch: Window) -> Loss:
         target = self.normalizer.normalize(batch.features)
         made = self.model(target)
         values = reconstruction_losses(made.features.float(), target, batch, self.normalizer)
         # Where tanh saturates, codes die and no gradient brings them back: keep the vectors in its range.
         values["range"] = F.relu(made.vectors.float().abs() - _RANGE).square().mean()
-        weights = self.losses.at_step(batch.step)
-        total = sum((weights[name] * value for name, value in values.items()), values["all"] * 0)
-        return total, {name: value.detach() for name, value in values.items()}
+        weights = self.losses.at_step(batch.number // self._micro_batches)
+        parts: dict[str, Tensor] = {}
+        for name, value in values.items():
+            kind = _COUNTED_IN.get(name, "frames")
+            weighed = weights[name] * value
+            parts[kind] = parts[kind] + weighed if kind in parts else weighed
+        return Loss(parts, {name: value.detach() for name, value in values.items()})
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:
         assert isinstance(model, Tokenizer)
         report = reconstruction_report(model, self.normalizer, self._held_out)
         return report.as_dict()
 
+    def render(self, model: nn.Module, count: int, path: Path) -> None:
+        """Held-out clips, each above what the tokenizer makes of it."""
+        from motionmill.formats.render import contact_sheet
+
+        assert isinstance(model, Tokenizer)
+        motions, titles = [], []
+        unit = model.config.frames_per_token
+        device = next(model.parameters()).device
+        for number, clip in enumerate(self._held_out[:count]):
+            real = clip[: len(clip) // unit * unit]
+            tokens = model.encode(self.normalizer.normalize(real).unsqueeze(0).to(device))
+            made = self.normalizer.denormalize(model.decode(tokens).cpu())[0]
+            motions += [feature.to_motion(real.double()), feature.to_motion(made.double())]
+            titles += [f"held out {number}", f"held out {number}, encoded and decoded"]
+        if motions:
+            contact_sheet(motions, titles, path)
+
     def _batch(self, step: int) -> Window:
         draw = torch.Generator().manual_seed((self.seed << 40) + step)
         size, window = self.data.batch_size, self.data.window_frames
-        rows = torch.multinomial(self._weights, size, replacement=True, generator=draw).tolist()
+        if self._weights is not None:
+            rows = torch.multinomial(self._weights, size, replacement=True, generator=draw).tolist()
+        else:
+            assert self._order is not None
+            rows = self._order.take(step * size, size)
         places = torch.rand(size, 2, generator=draw).tolist()
         features = torch.zeros(size, window, feature.NUM_FEATURES)
         mask = torch.zeros(size, window, dtype=torch.bool)
+        names = tuple(map(self._name, rows))
         for index, (row, (place, coin)) in enumerate(zip(rows, places, strict=True)):
             clip = self._clips[row]
             start = int(place * (max(0, len(clip) - window) + 1))
@@ -109,7 +169,7 @@ class TokenizerTask:
             features[index, : len(part)] = part
             features[index, len(part) :] = part[-1]
             mask[index, : len(part)] = True
-        return Window(features, mask, step)
+        return Window(features, mask, step, names)
 
 
 def reconstruction_losses(
@@ -148,8 +208,7 @@ def reconstruction_losses(
     truth = real[..., feature.POSITIONS].unflatten(-1, (22, 3))
     moved = _foot_displacement(joints, decoded, yaw[0])
     moved_truth = _foot_displacement(truth, real, yaw[1])
-    height = truth[:, 1:, _FEET, 1] - truth.new_tensor([0.055, 0.055, 0.0, 0.0])
-    touching = (2 - 2 ** (height / 0.025)).clamp(0, 1) * weight[:, 1:, None]
+    touching = _touching(window)
     slip = (moved - moved_truth).norm(dim=-1)
     return {
         "all": mean(error),
@@ -192,11 +251,12 @@ def reconstruction_report(
     """
     position, rotation, ends, slides, codes = [], [], [], [], []
     unit = model.config.frames_per_token
+    device = next(model.parameters()).device
     for clip in clips:
         real = clip[: len(clip) // unit * unit]
-        tokens = model.encode(normalizer.normalize(real).unsqueeze(0))
-        made = normalizer.denormalize(model.decode(tokens))[0].float()
-        codes.append(tokens.flatten())
+        tokens = model.encode(normalizer.normalize(real).unsqueeze(0).to(device))
+        made = normalizer.denormalize(model.decode(tokens).cpu())[0].float()
+        codes.append(tokens.flatten().cpu())
         truth = real[:, feature.POSITIONS].unflatten(-1, (22, 3))
         local = made[:, feature.POSITIONS].unflatten(-1, (22, 3))
         position.append(_aligned_error(local, truth))
@@ -221,6 +281,13 @@ def reconstruction_report(
         code_use=len(torch.cat(codes).unique()) / model.config.num_codes,
         num_clips=len(clips),
     )
+
+
+def _touching(window: Window) -> Tensor:
+    """(B, T - 1, 4): how much each foot joint touches the floor in a frame, 0 to 1; padded frames 0."""
+    truth = window.features[..., feature.POSITIONS].unflatten(-1, (22, 3))
+    height = truth[:, 1:, _FEET, 1] - truth.new_tensor([0.055, 0.055, 0.0, 0.0])
+    return (2 - 2 ** (height / 0.025)).clamp(0, 1) * window.mask[:, 1:, None].float()
 
 
 def _denormalize(normalized: Tensor, normalizer: Normalizer) -> Tensor:

@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import torch
+from torch import Tensor
 
 from motionmill.config import save_config
 from motionmill.data.captions import word_weight
 from motionmill.data.clip import Clip
 from motionmill.data.compose import fill
-from motionmill.data.loader import load_clips
+from motionmill.data.loader import ShardedClips, load_clips
+from motionmill.data.order import EpochOrder
 from motionmill.data.statistics import moments_of
 from motionmill.motion.features import Normalizer
 from motionmill.tokenizer.config import TokenizerDataConfig, TokenizerRunConfig
@@ -24,9 +29,12 @@ from motionmill.tokenizer.encode import STATISTICS_NAME, MotionCodec
 from motionmill.tokenizer.model import Tokenizer
 from motionmill.tokenizer.task import TokenizerTask, reconstruction_report
 from motionmill.training.loop import train
+from motionmill.training.processes import main_process
 from motionmill.training.weights import write_text
 
 _MAX_CLIPS_WHILE_TRAINING = 60
+_MAX_CLIPS_STREAMED = 500  # of the report, where not all held-out clips are in memory
+T = TypeVar("T")
 
 
 def train_tokenizer(
@@ -36,11 +44,13 @@ def train_tokenizer(
     *,
     start: Path | None = None,
     device: torch.device | None = None,
+    tensorboard: bool = False,
 ) -> Path:
     """Train, or go on with a run that was stopped; returns the run folder.
 
     Args:
         start: a finished run whose tokenizer and statistics this one begins with.
+        tensorboard: write the numbers for TensorBoard too.
 
     Raises:
         FileNotFoundError, ValueError: no data set, or no clips in it; a start that does not fit.
@@ -52,39 +62,115 @@ def train_tokenizer(
         raise ValueError(f"{start}: its tokenizer is not of the recipe's architecture")
     if config.decoder_only and begun is None:
         raise ValueError("this recipe trains a decoder alone; say of which run with --start")
-    clips = load_clips(data, commercial_only=config.data.commercial_only)
-    training = [*clips["train"]]
-    training += fill(training, config.data.compose, captions=1, seed=config.training.seed)
+    material = _streamed(config, data) if config.data.stream else _in_memory(config, data)
     output.mkdir(parents=True, exist_ok=True)
-    save_config(config, output / "config.yaml")
-    normalizer = fit_normalizer(training) if begun is None else begun.normalizer
+    if main_process():
+        save_config(config, output / "config.yaml")
+    normalizer = material.fit() if begun is None else begun.normalizer
     task = TokenizerTask(
         config.model,
         config.data,
         config.losses,
-        [clip.features for clip in training],
-        [clip.features for clip in _spread(clips["val"], _MAX_CLIPS_WHILE_TRAINING)],
+        material.clips,
+        material.shown,
         normalizer=normalizer,
-        weights=clip_weights(training, config.data),
+        weights=material.weights,
+        order=material.order,
+        name=material.name,
+        micro_batches=config.training.micro_batches,
         start=None if begun is None else begun.tokenizer.train(),
         decoder_only=config.decoder_only,
         seed=config.training.seed,
     )
-    model = train(task, config.training, output, device=device)
+    model = train(task, config.training, output, device=device, tensorboard=tensorboard)
+    if not main_process():
+        return output
     assert isinstance(model, Tokenizer)
     codec = MotionCodec(model.cpu(), normalizer)
     codec.save(output / "tokenizer", output / STATISTICS_NAME)
-    held_out = [*clips["test"], *clips["test_pairs"]]
-    write_text(
-        output / "report.json", json.dumps(report_by_source(codec, held_out), indent=2) + "\n"
-    )
+    report = {
+        source: reconstruction_report(codec.tokenizer, codec.normalizer, clips).as_dict()
+        for source, clips in sorted(material.tested().items())
+    }
+    write_text(output / "report.json", json.dumps(report, indent=2) + "\n")
     return output
+
+
+@dataclass(frozen=True, eq=False)
+class _Material:
+    """What a tokenizer is trained on.
+
+    Attributes:
+        clips: features of the training clips.
+        shown: those of clips that are looked at while training.
+        fit: makes the normaliser.
+        tested: features by source, for the report in the end.
+        weights, order, name: as in `TokenizerTask`.
+    """
+
+    clips: Sequence[Tensor]
+    shown: Sequence[Tensor]
+    fit: Callable[[], Normalizer]
+    tested: Callable[[], Mapping[str, Sequence[Tensor]]]
+    name: Callable[[int], str]
+    weights: Tensor | None = None
+    order: EpochOrder | None = None
+
+
+def _in_memory(config: TokenizerRunConfig, data: Path) -> _Material:
+    """All clips at once, drawn by weights."""
+    clips = load_clips(data, commercial_only=config.data.commercial_only)
+    training = [*clips["train"]]
+    training += fill(training, config.data.compose, captions=1, seed=config.training.seed)
+
+    def tested() -> Mapping[str, Sequence[Tensor]]:
+        groups: dict[str, list[Tensor]] = defaultdict(list)
+        for clip in (*clips["test"], *clips["test_pairs"]):
+            groups[clip.source].append(clip.features)
+        return groups
+
+    return _Material(
+        [clip.features for clip in training],
+        [clip.features for clip in _spread(clips["val"], _MAX_CLIPS_WHILE_TRAINING)],
+        lambda: fit_normalizer(training),
+        tested,
+        lambda row: training[row].id,
+        weights=clip_weights(training, config.data),
+    )
+
+
+def _streamed(config: TokenizerRunConfig, data: Path) -> _Material:
+    """Clips read from their shards when they are needed, in epochs."""
+    memory = int(config.data.stream_gib * 2**30)
+    only = config.data.commercial_only
+    training = ShardedClips(data, "train", commercial_only=only, memory_bytes=memory)
+    held_out = ShardedClips(data, "val", commercial_only=only, memory_bytes=memory)
+
+    def tested() -> Mapping[str, Sequence[Tensor]]:
+        clips = ShardedClips(data, "test", commercial_only=only, memory_bytes=memory)
+        groups: dict[str, list[Tensor]] = defaultdict(list)
+        for row in _spread(range(len(clips)), _MAX_CLIPS_STREAMED):
+            groups[clips.name(row).partition("/")[0]].append(clips[row])
+        return groups
+
+    order = EpochOrder(
+        training.shard_sizes, window=config.data.stream_shards, seed=config.training.seed
+    )
+    shown = [held_out[row] for row in _spread(range(len(held_out)), _MAX_CLIPS_WHILE_TRAINING)]
+    return _Material(
+        training, shown, lambda: normalizer_of(training), tested, training.name, order=order
+    )
+
+
+def normalizer_of(clips: Iterable[Tensor]) -> Normalizer:
+    """Mean and block-wise standard deviation over the frames of (T, 272) features, read once."""
+    moments = moments_of(clips)
+    return Normalizer.fit(moments.mean, moments.std)
 
 
 def fit_normalizer(clips: list[Clip]) -> Normalizer:
     """Mean and block-wise standard deviation over the frames of the clips."""
-    moments = moments_of(clip.features for clip in clips)
-    return Normalizer.fit(moments.mean, moments.std)
+    return normalizer_of(clip.features for clip in clips)
 
 
 def clip_weights(clips: list[Clip], config: TokenizerDataConfig) -> torch.Tensor:
@@ -99,19 +185,6 @@ def clip_weights(clips: list[Clip], config: TokenizerDataConfig) -> torch.Tensor
     )
 
 
-def report_by_source(codec: MotionCodec, clips: list[Clip]) -> dict[str, dict[str, float]]:
-    """Reconstruction errors of every source on its own."""
-    groups: dict[str, list[Clip]] = defaultdict(list)
-    for clip in clips:
-        groups[clip.source].append(clip)
-    return {
-        source: reconstruction_report(
-            codec.tokenizer, codec.normalizer, [clip.features for clip in members]
-        ).as_dict()
-        for source, members in sorted(groups.items())
-    }
-
-
-def _spread(clips: list[Clip], count: int) -> list[Clip]:
-    """At most `count` clips, evenly spread."""
-    return clips[:: max(1, len(clips) // count)][:count]
+def _spread(items: Sequence[T], count: int) -> Sequence[T]:
+    """At most `count` of them, evenly spread."""
+    return items[:: max(1, len(items) // count)][:count]

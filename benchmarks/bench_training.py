@@ -1,0 +1,280 @@
+"""What packing brings, what the loop costs, how fast the tokenizer trains, and whether the memory formula holds.
+
+python benchmarks/bench_training.py DATASET TOKENIZER_RUN -o benchmarks/results/training.json
+
+Packed rows against rows padded to 301 as the reference has them (150 states of text, 150 tokens and an end), the same
+model, samples and tokens in one run; the trainer's share of a step that is neither data, forward, backward nor the
+optimiser; a training step of the tokenizer at the official size in the reference's way (float32, use of 64,000 codes
+counted by a one-hot matrix) beside ours (bfloat16 where the processor has it); peak memory of small models against the
+formula of `motionmill train plan`, each in a process of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from host import host
+from measure import interleaved
+from torch import Tensor
+
+from motionmill.config import load_recipe
+from motionmill.generator.config import (
+    GeneratorConfig,
+    GeneratorDataConfig,
+    GeneratorRunConfig,
+    PackingConfig,
+)
+from motionmill.generator.model import Generator, Prefix
+from motionmill.generator.official import OFFICIAL_TOKENIZER
+from motionmill.generator.packed_task import PackedTask
+from motionmill.generator.packing import Pack, Sample, pack
+from motionmill.generator.plan import Load, memory_of
+from motionmill.generator.store import open_store
+from motionmill.generator.text import MiniLM
+from motionmill.generator.text_states import TextStates
+from motionmill.generator.train import train_generator
+from motionmill.tokenizer.encode import STATISTICS_NAME, MotionCodec
+from motionmill.tokenizer.model import Tokenizer
+from motionmill.training.optim import build_optimizer
+from motionmill.training.processes import Processes
+
+ALONE = Processes(0, 1, torch.device("cpu"))
+TEXT, ROW = 150, 301
+MEMORY_CASES = [(4, 128, 4096, 0), (6, 256, 2048, 0), (6, 256, 2048, 1), (8, 320, 2048, 1)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("data", type=Path, nargs="?")
+    parser.add_argument("tokenizer", type=Path, nargs="?")
+    parser.add_argument("-o", "--output", type=Path)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--memory-case", type=int, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.memory_case is not None:
+        print(json.dumps(memory_case(*MEMORY_CASES[arguments.memory_case])))
+        return
+    torch.set_num_threads(1)
+    result = {
+        "host": host(),
+        "packing": packing(arguments.data, arguments.tokenizer, arguments.repeats),
+        "loop": overhead(arguments.data, arguments.tokenizer, arguments.steps),
+        "tokenizer": tokenizer_step(arguments.repeats),
+        "memory": [measured_memory(number) for number in range(len(MEMORY_CASES))],
+    }
+    text = json.dumps(result, indent=1)
+    print(text)
+    if arguments.output:
+        arguments.output.write_text(text + "\n")
+
+
+def packing(data: Path, run: Path, repeats: int) -> dict[str, Any]:
+    """Tokens a second of forward and backward passes, padded and packed, on the data set's own lengths."""
+    codec = MotionCodec.load(run / "tokenizer", run / STATISTICS_NAME)
+    config = GeneratorConfig(
+        num_codes=codec.tokenizer.config.num_codes, num_layers=6, max_tokens=150, max_text=TEXT
+    )
+    draws = GeneratorDataConfig(start_offsets=(0,), text_dropout=0.0, pooled_only=0.0)
+    draws = draws.model_copy(
+        update={"word_dropout": 0.0, "token_noise": 0.0, "min_captions": 2, "max_captions": 2}
+    )
+    states = TextStates(MiniLM, data / "text-states")
+    shards = open_store(data, codec, draws, "train", ALONE, states=states)
+    settings = PackingConfig(enabled=True, states=4096)
+    task = PackedTask(config, draws, settings, shards, [], states)
+    batch = next(task.batches(0))
+    model = task.model.train()
+    rows = unpacked(batch, config)
+
+    def step(logits: Tensor, targets: Tensor) -> None:
+        F.cross_entropy(logits, targets, ignore_index=-100).backward()
+        model.zero_grad()
+
+    timings = interleaved(
+        {
+            "padded to 301": lambda: step(model(rows[0], rows[1]).flatten(0, 1), rows[2].flatten()),
+            "packed": lambda: step(model.packed(batch), batch.targets),
+        },
+        repeats=repeats,
+    )
+    tokens = len(batch.targets)
+    return {
+        "samples": len(batch.lengths),
+        "tokens": tokens,
+        "mean tokens of a motion": round(float(batch.lengths.double().mean()), 1),
+        **{f"{name}, tokens/s": round(tokens / timing.median) for name, timing in timings.items()},
+        "ratio": round(timings["padded to 301"].median / timings["packed"].median, 2),
+        "asked": 1.8,
+        "timings": {name: timing.row() for name, timing in timings.items()},
+    }
+
+
+def unpacked(batch: Pack, config: GeneratorConfig) -> tuple[Prefix, Tensor, Tensor]:
+    """The same samples in rows of 301: text padded to 150, tokens padded to 150."""
+    count = len(batch.lengths)
+    states = torch.zeros(count, TEXT, batch.text.shape[1])
+    mask = torch.zeros(count, TEXT, dtype=torch.bool)
+    tokens = torch.full((count, ROW - 1 - TEXT), config.pad)
+    targets = torch.full((count, ROW - TEXT), -100)
+    text_of = batch.samples[batch.text_places]
+    target_of = batch.samples[batch.predicting]
+    for number in range(count):
+        text = batch.text[text_of == number]
+        mine = batch.targets[target_of == number]
+        states[number, TEXT - len(text) :] = text
+        mask[number, TEXT - len(text) :] = True
+        tokens[number, : len(mine) - 1] = mine[:-1]
+        targets[number, : len(mine)] = mine
+    return Prefix(states, mask, batch.durations), tokens, targets
+
+
+def overhead(data: Path, run: Path, steps: int) -> dict[str, float]:
+    """What the loop says of itself in a short run."""
+    config = load_recipe(
+        GeneratorRunConfig,
+        "generator-5m",
+        {
+            "training.steps": steps,
+            "training.log_every": max(1, steps // 3),
+            "training.evaluate_every": 10 * steps,
+            "data.max_captions": 2,
+            "data.min_captions": 2,
+            "data.start_offsets": [0],
+            "training.precision": "bf16",
+        },
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        train_generator(config, data, run, Path(folder))
+        lines = (Path(folder) / "metrics.jsonl").read_text().splitlines()
+    rows = [json.loads(line) for line in lines][1:]
+    names = ("overhead", "data_wait", "mfu", "tokens_per_second")
+    return {"asked, overhead at most": 0.03} | {
+        name: statistics.median(row[name] for row in rows) for name in names
+    }
+
+
+def tokenizer_step(repeats: int, clips: int = 8, frames: int = 96) -> dict[str, Any]:
+    """Frames a second of a training step of the official tokenizer."""
+    torch.manual_seed(0)
+    model = Tokenizer(OFFICIAL_TOKENIZER).train()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
+    batch = torch.randn(clips, frames, OFFICIAL_TOKENIZER.num_features)
+
+    def reference() -> None:
+        made = model(batch)
+        used = torch.zeros(model.quantizer.num_codes, made.tokens.numel())
+        used.scatter_(0, made.tokens.reshape(1, -1), 1.0)
+        share = used.sum(-1) / used.sum()
+        torch.exp(-torch.sum(share * torch.log(share + 1e-7)))
+        loss = F.smooth_l1_loss(made.features, batch)
+        loss = loss + 0.5 * F.smooth_l1_loss(made.features[..., 8:74], batch[..., 8:74])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    def ours() -> None:
+        with torch.autocast("cpu", torch.bfloat16):
+            made = model(batch).features.float()
+        error = F.smooth_l1_loss(made, batch, reduction="none")
+        (error.mean() + 0.5 * error[..., 8:74].mean()).backward()
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=False)
+
+    timings = interleaved({"reference": reference, "ours": ours}, repeats=repeats)
+    count = clips * frames
+    return {
+        **{f"{name}, frames/s": round(count / timing.median) for name, timing in timings.items()},
+        "ratio": round(timings["reference"].median / timings["ours"].median, 2),
+        "asked": 3.0,
+        "timings": {name: timing.row() for name, timing in timings.items()},
+    }
+
+
+def measured_memory(number: int) -> dict[str, Any]:
+    """A memory case in a process of its own, whose allocator gives back what is freed."""
+    environment = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
+    import os
+
+    made = subprocess.run(
+        [sys.executable, __file__, "--memory-case", str(number)],
+        env={**os.environ, **environment, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    result: dict[str, Any] = json.loads(made.stdout.splitlines()[-1])
+    return result
+
+
+def memory_case(layers: int, width: int, states: int, recompute: int) -> dict[str, Any]:
+    """Peak resident memory of two training steps, beyond what was there before the model, against the formula."""
+    from motionmill.training.parallel import parallelize
+
+    torch.set_num_threads(1)
+    _steps(_config(1, 64, 256, 0))  # libraries are loaded
+    before = _status("VmRSS")
+    config = _config(layers, width, states, recompute)
+    load = _steps(config, parallelize)
+    measured = _status("VmHWM") - before
+    formula = memory_of(config, load, shards=1, element=4, side_by_side=True).total
+    return {
+        "layers, width, states, recomputed": [layers, width, states, recompute],
+        "measured MB": round(measured / 1e6, 1),
+        "formula MB": round(formula / 1e6, 1),
+        "formula / measured": round(formula / measured, 3),
+    }
+
+
+def _config(layers: int, width: int, states: int, recompute: int) -> GeneratorRunConfig:
+    return GeneratorRunConfig.model_validate(
+        {
+            "model": {"num_layers": layers, "num_heads": 4, "width": width},
+            "packing": {"enabled": True, "states": states},
+            "training": {"parallel": {"checkpoint_activations": bool(recompute)}},
+        }
+    )
+
+
+def _steps(config: GeneratorRunConfig, parallelize: Any = None) -> Load:
+    model = Generator(config.model).train()
+    optimizer = build_optimizer(model, config.training)
+    if parallelize is not None:
+        parallelize(model, config.training.parallel, ALONE, compute=torch.float32)
+    draw = torch.Generator().manual_seed(0)
+    samples: list[Sample] = []
+    filled = 0
+    while True:
+        texts = int(torch.randint(10, 30, (), generator=draw))
+        length = int(torch.randint(15, 70, (), generator=draw))
+        if filled + texts + 1 + length > config.packing.states:
+            break
+        tokens = torch.randint(config.model.num_codes, (length,), generator=draw)
+        samples.append(Sample(torch.randn(texts, 384), tokens, tokens, 0, ""))
+        filled += texts + 1 + length
+    batch = pack(samples, config.model, size=config.packing.states)
+    for _ in range(2):
+        F.cross_entropy(model.packed(batch).float(), batch.targets).backward()
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=False)
+    longest = max(len(sample.states) + 1 + len(sample.tokens) for sample in samples)
+    return Load(config.packing.states, len(batch.targets), len(samples), longest)
+
+
+def _status(name: str) -> int:
+    """A line of /proc/self/status in bytes."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(name))
+
+
+if __name__ == "__main__":
+    main()
