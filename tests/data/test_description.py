@@ -183,3 +183,15 @@ def test_another_skeleton_is_refused() -> None:
     motion = Motion(torch.eye(3).expand(4, 2, 3, 3).contiguous(), torch.zeros(4, 3), 30.0, stick)
     with pytest.raises(ValueError, match="a skeleton of 2 joints; expected SMPL-22"):
         describe(motion)
+
+
+def test_hands_at_different_places_are_told_apart() -> None:
+    from motionmill.data.events import both_sides, event
+    from motionmill.data.telling import sentence
+
+    found = both_sides(
+        [event("touch", 0, 60, "left hand", "hip"), event("touch", 2, 60, "right hand", "head")],
+        "hand",
+    )
+    assert [each.part for each in found] == ["left hand", "right hand"]
+    assert "hip" in sentence(found) or "head" in sentence(found)

@@ -281,3 +281,17 @@ def test_the_work_can_be_done_elsewhere(tmp_path: Path) -> None:
     next((dataset / "candidates").iterdir()).unlink()
     build([tmp_path / "new" / "people"], dataset, drive_config(), ready=people)
     assert len(list((dataset / "candidates").iterdir())) == 2
+
+
+def test_a_clip_that_cannot_be_measured_is_a_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(motion: object) -> None:
+        raise KeyError("knee")
+
+    monkeypatch.setattr("motionmill.data.measure.describe", fails)
+    inputs = make_inputs(tmp_path / "people", motions=2, videos=0)
+    summary = run(inputs, tmp_path / "dataset")
+    assert (summary.kept, summary.rejected) == (0, 3)
+    reasons = [reject.reason for reject in read_rejects(tmp_path / "dataset")]
+    assert sum("KeyError: 'knee'" in reason for reason in reasons) == 2

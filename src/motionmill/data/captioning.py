@@ -191,9 +191,9 @@ class Author:
         rewrites = self._rewriter.rewrite(
             caption.text, count=config.rewrite.count, seed=_seed(config, candidate.id)
         )
-        texts = [caption.text, caption.short, caption.long, *rewrites]
+        texts = [caption.text, caption.short, *rewrites]
         details = {name: value for name, value in asdict(caption).items() if value}
-        for name in ("text", "short", "long"):
+        for name in ("text", "short"):
             details.pop(name, None)
         return Words(candidate.id, tuple(different_texts(text for text in texts if text)), details)
 

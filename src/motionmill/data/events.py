@@ -54,7 +54,10 @@ def overlap(first: Event, second: Event) -> float:
 
 
 def both_sides(events: Sequence[Event], limb: str, *, apart: float = 0.5) -> list[Event]:
-    """Events of the left and the right limb ("hand", "leg") that happen together become one of both."""
+    """Events of the left and the right limb ("hand", "leg") that happen together become one of both.
+
+    A hand on the hip and one at the head are two things.
+    """
     lefts = [each for each in events if each.part == f"left {limb}"]
     rights = [each for each in events if each.part == f"right {limb}"]
     merged: list[Event] = [each for each in events if each not in lefts and each not in rights]
@@ -64,6 +67,7 @@ def both_sides(events: Sequence[Event], limb: str, *, apart: float = 0.5) -> lis
                 right
                 for right in rights
                 if right.kind == left.kind
+                and (left.kind != "touch" or right.direction == left.direction)
                 and abs(right.start - left.start) < apart
                 and overlap(left, right) > 0.5
             ),

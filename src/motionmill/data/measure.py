@@ -147,8 +147,9 @@ def _candidate_or_row(
         raise
     except Exception as error:
         clip_id = f"{recording.id}@{start}"
-        logger.warning("%s cannot be measured", clip_id, exc_info=True)
+        logger.debug("%s", clip_id, exc_info=True)
         reason = f"cannot be measured: {type(error).__name__}: {' '.join(str(error).split())}"
+        logger.warning("%s: %s", clip_id, reason)
         return _without_motion(recording, Reject(clip_id, "motion", reason))
 
 
