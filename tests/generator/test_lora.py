@@ -14,7 +14,6 @@ from motionmill.generator.lora import add_adapters, load_adapters, merge_adapter
 from motionmill.generator.model import Generator, Prefix
 from motionmill.generator.plan import finetune_memory
 from motionmill.generator.release import load_release
-from tests.motions import wandering
 
 pytest.importorskip("peft")
 
@@ -83,8 +82,9 @@ def test_own_clips_through_the_command(tmp_path: Path, capsys: pytest.CaptureFix
 
     clips = tmp_path / "clips"
     clips.mkdir()
-    for number in range(3):
-        motionmill.save(wandering(number, 45), clips / f"own-{number}.bvh")
+    waves = motionmill.TextToMotion.from_pretrained().generate(["a person waves"] * 3, seconds=2)
+    for number, motion in enumerate(waves):
+        motionmill.save(motion, clips / f"own-{number}.bvh")
         (clips / f"own-{number}.txt").write_text("a person does the zigzag\n", encoding="utf-8")
     recipe = tmp_path / "quick.yaml"
     recipe.write_text(

@@ -117,7 +117,16 @@ def _clips(data: Path, output: Path) -> list[Clip]:
             splits=SplitConfig(val_fraction=0.0, test_fraction=0.0),
         )
         with progress_bar("reading clips") as progress:
-            build([data], built, settings, progress=lambda step, done, total: progress(done, total))
+            made = build(
+                [data], built, settings, progress=lambda step, done, total: progress(done, total)
+            )
+        if made.rejected:
+            logger.warning(
+                "%d clips left out, %d used; `motionmill data status %s` says why",
+                made.rejected,
+                made.kept,
+                built,
+            )
         data = built
     clips = [clip for part in load_clips(data).values() for clip in part]
     if silent := [clip.id for clip in clips if not clip.captions]:
