@@ -1,7 +1,4 @@
-"""A tiny generator's training, for tests in one and in several processes.
-
-python -m tests.training.job RUN STEPS [SECONDS_A_BATCH [SHARD]]
-"""
+"""A tiny generator's training, for tests in one and in several processes: python -m tests.training.job RUN STEPS."""
 
 from __future__ import annotations
 
@@ -86,23 +83,15 @@ def make_task(seconds: float = 0.0, model: GeneratorConfig = MODEL) -> Generator
     return task
 
 
-def main(folder: Path, steps: int, seconds: float, shard: int | None = None) -> None:
-    """Train until `steps`; `shard` processes share a copy of the model, all of them by default."""
+def main(folder: Path, steps: int, seconds: float) -> None:
     rhythm = {"checkpoint_seconds": 0.2} if seconds else {}
     config = CONFIG.model_copy(update={"steps": steps, **rhythm})
     # The schedule is that of the whole run, wherever this part of it ends.
     config = config.model_copy(update={"schedule": "milestones"})
-    parallel = config.parallel.model_copy(update={"shard": shard})
-    config = config.model_copy(update={"parallel": parallel})
     model = train(make_task(seconds), config, folder)
     if main_process():
         save_weights(model, MODEL, folder / "generator")
 
 
 if __name__ == "__main__":
-    main(
-        Path(sys.argv[1]),
-        int(sys.argv[2]),
-        float(sys.argv[3]) if len(sys.argv) > 3 else 0.0,
-        int(sys.argv[4]) if len(sys.argv) > 4 else None,
-    )
+    main(Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]) if len(sys.argv) > 3 else 0.0)

@@ -29,13 +29,13 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
 
 
-def run_two(folder: Path, steps: int, *, shard: int = 2) -> None:
+def run_two(folder: Path, steps: int) -> None:
     """The job in two processes, which find each other as those of torchrun do."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     places = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    command = [sys.executable, "-m", "tests.training.job", str(folder), str(steps), "0", str(shard)]
+    command = [sys.executable, "-m", "tests.training.job", str(folder), str(steps)]
     children = [
         subprocess.Popen(
             command,
@@ -46,7 +46,7 @@ def run_two(folder: Path, steps: int, *, shard: int = 2) -> None:
         )
         for rank in range(2)
     ]
-    errors = [child.communicate(timeout=120)[1] for child in children]
+    errors = [child.communicate(timeout=400)[1] for child in children]
     assert [child.returncode for child in children] == [0, 0], errors
 
 
@@ -56,7 +56,7 @@ def losses(folder: Path) -> list[float]:
 
 
 def test_two_processes_are_as_good_as_one(tmp_path: Path) -> None:
-    """50 steps: 20 in two processes that share the model, 15 in one, 15 in two that have a copy each; against one."""
+    """50 steps: 20 in two processes, 15 in one, 15 in two; against one process that does them all."""
     whole, changing = tmp_path / "whole", tmp_path / "changing"
     job.main(whole, 50, 0.0)
     run_two(changing, 20)
@@ -64,7 +64,7 @@ def test_two_processes_are_as_good_as_one(tmp_path: Path) -> None:
     names = {path.name for path in list_checkpoints(changing)[0][1].iterdir()}
     assert {"__0_0.distcp", "__1_0.distcp"} <= names  # each process has written its part
     job.main(changing, 35, 0.0)
-    run_two(changing, 50, shard=1)
+    run_two(changing, 50)
     assert len(losses(changing)) == 50
     assert losses(changing) == pytest.approx(losses(whole), abs=1e-4)
     assert losses(whole)[-1] < 0.8 * losses(whole)[0]
