@@ -8,11 +8,9 @@
 set -euo pipefail
 mocap=$1 output=$2
 
-motionmill data run --input "$mocap" -o "$output/data" --captions-per-clip 6
+motionmill data run --input "$mocap" -o "$output/data" --labels.captions 6
 motionmill train tokenizer --recipe smoke-tokenizer --data "$output/data" -o "$output/tokenizer"
 motionmill train generator --recipe smoke-generator --data "$output/data" --tokenizer "$output/tokenizer" -o "$output/generator"
-if motionmill train evaluator --help >/dev/null 2>&1; then
-    motionmill train evaluator --recipe smoke-evaluator --data "$output/data" -o "$output/evaluator"
-fi
+motionmill train evaluator --recipe smoke-evaluator --data "$output/data" -o "$output/evaluator"
 motionmill train export "$output/generator" -o "$output/release" --name smoke
 motionmill generate "a person walks forward" --model "$output/release" --seconds 2 -o "$output/walk.bvh"

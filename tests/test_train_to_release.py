@@ -21,7 +21,7 @@ def test_from_motion_capture_to_a_model(
     source = subset(shared, "game_cc0", 25, tmp_path)
     data, tokenizer, run = tmp_path / "data", tmp_path / "tokenizer", tmp_path / "run"
     words = ["data", "run", "--input", str(source), "-o", str(data), "--workers", "1"]
-    assert main([*words, "--captions-per-clip", "3"]) == 0
+    assert main([*words, "--labels.captions", "3"]) == 0
 
     words = ["train", "tokenizer", "--data", str(data), "-o", str(tokenizer), *SMALL]
     assert main([*words, "--model.width", "32", "--model.code-width", "32"]) == 0

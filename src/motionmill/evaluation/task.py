@@ -159,8 +159,10 @@ class EvaluatorTask:
 
     @torch.no_grad()
     def evaluate(self, model: nn.Module) -> dict[str, float]:
-        """R-precision of held-out clips with their first captions, in pools of 32."""
+        """R-precision of held-out clips with their first captions, in pools of 32, or of as many as there are."""
         assert isinstance(model, EvaluatorInTraining)
+        if len(self._held_out) < 2:
+            return {}
         texts, motions = [], []
         for start in range(0, len(self._held_out), 64):
             part = self._held_out[start : start + 64]
@@ -171,7 +173,8 @@ class EvaluatorTask:
             texts.append(text.mean.float().cpu())
             motions.append(motion.mean.float().cpu())
         pools = torch.Generator().manual_seed(0)
-        found = retrieval(torch.cat(texts), torch.cat(motions), generator=pools)
+        size = min(32, len(self._held_out))
+        found = retrieval(torch.cat(texts), torch.cat(motions), pool_size=size, generator=pools)
         return {f"r_at_{k + 1}": value for k, value in enumerate(found.r_precision)}
 
     def _batch(self, step: int) -> Pairs:
