@@ -159,7 +159,7 @@ def _candidate(
     """Frames start .. end of a recording on our skeleton."""
     clip_id = recording.id if end - start == len(motion) else f"{recording.id}@{start}"
     if end - start < _FEWEST_FRAMES:
-        short = Reject(clip_id, "motion", "frames", float(end - start), _FEWEST_FRAMES)
+        short = Reject(clip_id, "motion", "too short", float(end - start), _FEWEST_FRAMES)
         return _without_motion(recording, short)
     part = motion[start:end].face_forward()
     with clock.stage("motion"):
@@ -203,7 +203,7 @@ def _without_motion(recording: Recording, reject: Reject) -> Candidate:
     """The row of something that gave no motion."""
     measured = dict(recording.measurements)
     if isinstance(reject.value, float):
-        measured[reject.reason] = reject.value
+        measured["frames"] = reject.value
     return Candidate(
         id=reject.id,
         source=recording.source,
