@@ -21,7 +21,8 @@ from motionmill.data.clip import Reject
 from motionmill.data.config import DataConfig
 from motionmill.data.duplicates import Cluster, find_duplicates, redundant
 from motionmill.data.executor import DamagedFileError
-from motionmill.data.folder import Folder, aside
+from motionmill.data.folder import Folder
+from motionmill.data.parquet import parquet_writer
 from motionmill.data.quality import first_failure
 from motionmill.data.splits import SplitRow, assign_splits
 from motionmill.data.units import digest_of
@@ -210,7 +211,6 @@ def _write(
     folder: Folder, decisions: Sequence[Decision], units: Sequence[str], origin: str
 ) -> None:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     of_unit: dict[str, list[Decision]] = {unit: [] for unit in units}
     for decision in decisions:
@@ -218,10 +218,7 @@ def _write(
     schema = _schema().with_metadata(
         {"motionmill.made_from": origin, "motionmill.units": json.dumps(list(units))}
     )
-    with (
-        aside(folder.decisions) as partial,
-        pq.ParquetWriter(partial, schema, compression="zstd", write_page_checksum=True) as writer,
-    ):
+    with parquet_writer(folder.decisions, schema) as writer:
         for members in of_unit.values():
             rows = [_row(decision) for decision in members]
             columns = {name: [row[name] for row in rows] for name in schema.names}

@@ -20,7 +20,7 @@ from motionmill.data.candidates import (
 )
 from motionmill.data.clip import Clip
 from motionmill.data.executor import DamagedFileError
-from motionmill.data.folder import aside
+from motionmill.data.parquet import parquet_writer
 
 
 class ShardWriter:
@@ -34,13 +34,8 @@ class ShardWriter:
         self._writer: Any = None
 
     def __enter__(self) -> ShardWriter:
-        import pyarrow.parquet as pq
-
-        partial = self._stack.enter_context(aside(self._path))
         schema = _schema().with_metadata({"motionmill.made_from": self._made_from})
-        self._writer = self._stack.enter_context(
-            pq.ParquetWriter(partial, schema, compression="zstd", write_page_checksum=True)
-        )
+        self._writer = self._stack.enter_context(parquet_writer(self._path, schema))
         return self
 
     def add(self, clip: Clip) -> None:
