@@ -152,7 +152,7 @@ class TextToMotion:
             raise ValueError(
                 f"{len(prompts)} prompts, {len(seeds)} seeds, {len(lengths)} lengths; expected as many"
             )
-        durations = [self._num_tokens(length) for length in lengths]
+        durations = [self.num_tokens(length) for length in lengths]
         made = self.tokens(prompts, durations, seeds, sampling, candidates=candidates)
         return [
             self.decode(tokens, name=prompt, cleanup=cleanup)
@@ -190,7 +190,7 @@ class TextToMotion:
             check_prompt(prompt)
         tokens = torch.empty(0, dtype=torch.long)
         for number, (prompt, seconds) in enumerate(parts):
-            length = self._num_tokens(seconds)
+            length = self.num_tokens(seconds)
             new = self.tokens(
                 [prompt],
                 [length],
@@ -232,7 +232,7 @@ class TextToMotion:
         history = codec.encode(features[len(features) % unit :].float()).cpu()
         new = self.tokens(
             [prompt],
-            [self._num_tokens(seconds)],
+            [self.num_tokens(seconds)],
             [seed],
             sampling,
             history=history,
@@ -263,7 +263,7 @@ class TextToMotion:
         With the shipped models the first piece comes after one token; a tokenizer that looks ahead comes later.
         """
         check_prompt(prompt)
-        request = self._requests([prompt], [self._num_tokens(seconds)], [seed], sampling)[0]
+        request = self.requests([prompt], [self.num_tokens(seconds)], [seed], sampling)[0]
         decoder = StreamDecoder(self.release.codec)
         features = torch.empty(0, NUM_FEATURES, dtype=torch.float64)
         leg = None
@@ -282,7 +282,7 @@ class TextToMotion:
     def check(self, prompt: str, seconds: float | None = None) -> None:
         """Raises ValueError for a prompt or a length that this model cannot make."""
         check_prompt(prompt)
-        self._num_tokens(seconds)
+        self.num_tokens(seconds)
 
     def tokens(
         self,
@@ -295,8 +295,8 @@ class TextToMotion:
         candidates: int | None = None,
     ) -> list[Tensor]:
         """Prompts -> (N,) new tokens each; a duration is a number of tokens, 0 where the motion ends by itself."""
-        count = self._num_candidates(candidates)
-        requests = self._requests(prompts, durations, seeds, sampling, history)
+        count = self.num_candidates(candidates)
+        requests = self.requests(prompts, durations, seeds, sampling, history)
         drawn = self.engine.generate(
             [
                 replace(request, seed=candidate_seed(request.seed, number))
@@ -305,11 +305,11 @@ class TextToMotion:
             ]
         )
         return [
-            self._best(prompt, request, drawn[place * count : (place + 1) * count])
+            self.best_of(prompt, request, drawn[place * count : (place + 1) * count])
             for place, (prompt, request) in enumerate(zip(prompts, requests, strict=True))
         ]
 
-    def _best(self, prompt: str, request: Request, drawn: Sequence[Tensor]) -> Tensor:
+    def best_of(self, prompt: str, request: Request, drawn: Sequence[Tensor]) -> Tensor:
         """Of the tokens of several motions those that fit the text best."""
         ranker = self.release.ranker
         if len(drawn) == 1 or ranker is None:
@@ -327,7 +327,7 @@ class TextToMotion:
         motion = to_motion(self._features(tokens), name=name)
         return clean(motion, strength=cleanup) if cleanup > 0 else motion
 
-    def _requests(
+    def requests(
         self,
         prompts: Sequence[str],
         durations: Sequence[int],
@@ -335,6 +335,7 @@ class TextToMotion:
         sampling: SamplingConfig | None,
         history: Tensor | None = None,
     ) -> list[Request]:
+        """What the engine is asked for; a duration is a number of tokens, 0 where the motion ends by itself."""
         sampling = sampling or self.release.config.sampling
         least, most = self._bounds(sampling)
         texts = [*prompts, ""]
@@ -354,7 +355,8 @@ class TextToMotion:
             for text, duration, seed in zip(states, durations, seeds, strict=True)
         ]
 
-    def _num_candidates(self, asked: int | None) -> int:
+    def num_candidates(self, asked: int | None) -> int:
+        """How many motions are drawn of a text. Raises ValueError where there is no ranker to choose by."""
         if asked is None:
             return self.release.config.candidates if self.release.ranker is not None else 1
         if not 1 <= asked <= MAX_CANDIDATES:
@@ -373,7 +375,8 @@ class TextToMotion:
         shortest = MIN_TOKENS if least is None else round(least / unit)
         return (shortest if longest is None else min(shortest, longest)), longest
 
-    def _num_tokens(self, seconds: float | None) -> int:
+    def num_tokens(self, seconds: float | None) -> int:
+        """The tokens of a length, 0 for None. Raises ValueError for a length that cannot be made."""
         if seconds is None:
             return 0
         if isinstance(seconds, bool) or not isinstance(seconds, int | float):
