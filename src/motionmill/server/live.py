@@ -54,6 +54,7 @@ class Live:
         self._readers.add(reader)
         try:
             place = 0
+            yield None
             while True:
                 changed.clear()
                 ended = self._ended

@@ -58,6 +58,7 @@ class Runner:
         self._stopping = False
         self._durations: deque[float] = deque([2.0], maxlen=32)
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="finish")
+        self._files = ThreadPoolExecutor(2, thread_name_prefix="files")
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
 
     @property
@@ -75,6 +76,13 @@ class Runner:
         with self._changed:
             return self._live.setdefault(name, Live())
 
+    def forget(self, name: str) -> None:
+        """The job has ended: its readers are let go, and find in the store how."""
+        with self._changed:
+            live = self._live.pop(name, None)
+        if live is not None:
+            live.end()
+
     def submitted(self) -> None:
         """A job has been stored."""
         with self._changed:
@@ -87,11 +95,8 @@ class Runner:
         self.metrics.ended["cancelled"] += 1
         with self._changed:
             self._cancelled.add(name)
-            live = self._live.pop(name, None)
             self._changed.notify()
-        if live is not None:
-            live.say("cancelled")
-            live.end()
+        self.forget(name)
         self._wake_queued()
         return True
 
@@ -114,7 +119,8 @@ class Runner:
             self._thread.join(self.limits.grace_seconds + 3)
         for work in self._works:
             self.store.put_back(work.job.id)
-        self._executor.shutdown(wait=False, cancel_futures=True)
+        for executor in (self._executor, self._files):
+            executor.shutdown(wait=False, cancel_futures=True)
 
     def _run(self) -> None:
         swept = time.monotonic()
@@ -193,7 +199,7 @@ class Runner:
     def _finish(self, work: Work) -> None:
         motions = work.result()
         self._leave(work)
-        self._executor.submit(self._told, work, motions)
+        self._files.submit(self._told, work, motions)
 
     def _told(self, work: Work, motions: list[dict[str, object]]) -> None:
         """Files that were asked for, then the word that all is there."""
@@ -209,7 +215,7 @@ class Runner:
         now = time.time()
         self._durations.append(now - (work.job.started or now))
         self.metrics.observe(now - work.job.created)
-        self._end(work.job.id, "done")
+        self.forget(work.job.id)
 
     def _fail(self, job: StoredJob, error: BaseException) -> None:
         expected = isinstance(error, ValueError | TimeoutError | ImportError)
@@ -218,14 +224,7 @@ class Runner:
         reason = " ".join(str(error).split()) if expected else "something went wrong in the server"
         if self.store.fail(job.id, reason):
             self.metrics.ended["failed"] += 1
-        self._end(job.id, "failed", reason=reason)
-
-    def _end(self, name: str, kind: str, **facts: object) -> None:
-        with self._changed:
-            live = self._live.pop(name, None)
-        if live is not None:
-            live.say(kind, **facts)
-            live.end()
+        self.forget(job.id)
 
     def _leave(self, work: Work) -> None:
         work.cancel()

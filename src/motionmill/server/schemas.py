@@ -124,7 +124,9 @@ class MotionRequest(_Message):
         if (self.prompt is None) == (not self.timeline):
             raise ValueError("give either `prompt` or `timeline`")
         if self.timeline and self.seconds is not None:
-            raise ValueError("`seconds` belongs to `prompt`; the parts of a timeline have their own")
+            raise ValueError(
+                "`seconds` belongs to `prompt`; the parts of a timeline have their own"
+            )
         total = sum(part.seconds or 0 for part in self.parts)
         if total > MAX_TOTAL_SECONDS:
             raise ValueError(f"{total:g} seconds in all; expected {MAX_TOTAL_SECONDS:g} at most")

@@ -172,8 +172,8 @@ class Store:
         )
         sizes: dict[str, int] = {}
         for path in self._files():
-            job = path.name.partition("-")[0]
-            sizes[job] = sizes.get(job, 0) + path.stat().st_size
+            owner = path.name.partition("-")[0]
+            sizes[owner] = sizes.get(owner, 0) + path.stat().st_size
         used, gone = 0, []
         for job in ended:
             used += sizes.get(job.id, 0)
@@ -205,10 +205,7 @@ class Store:
     def _select(self, rest: str, *values: object) -> list[StoredJob]:
         with self._lock:
             rows = self._connection.execute(f"SELECT {_COLUMNS} FROM jobs {rest}", values)
-            return [
-                StoredJob(*row[:3], json.loads(row[3]), *row[4:9], json.loads(row[9]))
-                for row in rows.fetchall()
-            ]
+            return [_stored(row) for row in rows.fetchall()]
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -220,6 +217,13 @@ class Store:
                 self._connection.execute("ROLLBACK")
                 raise
             self._connection.execute("COMMIT")
+
+
+def _stored(row: tuple[Any, ...]) -> StoredJob:
+    values = dict(zip(_COLUMNS.split(", "), row, strict=True))
+    values["request"] = json.loads(values["request"])
+    values["motions"] = json.loads(values["motions"])
+    return StoredJob(**values)
 
 
 def _count(database: sqlite3.Connection, state: State) -> int:
