@@ -171,9 +171,9 @@ def router(runner: Runner, workshop: Workshop, *, attribution: str) -> APIRouter
         tags=["jobs"],
         summary="What happens to a job, as server-sent events",
         description="Events: queued {position}, encoding, tokens {sample, part, tokens}, frames {sample, start, "
-        "frames, fps, rotations, root} (raw; rotations are (T, 22, 4) quaternions xyzw in units of 1/32767, int16, root "
-        "is (T, 3) float32, little endian, base64), done {job}, failed {reason}, cancelled. Frames that begin at an "
-        "earlier start replace what was there. Reading again gives all events of a running job again.",
+        "frames, fps, rotations, root} (raw; rotations are (T, 22, 4) quaternions xyzw in units of 1/32767, int16, "
+        "root is (T, 3) float32, little endian, base64), done {job}, failed {reason}, cancelled. Frames that begin at "
+        "an earlier start replace what was there. Reading again gives all events of a running job again.",
         response_class=StreamingResponse,
         responses={
             200: {"description": "Events", "content": {"text/event-stream": {}}},

@@ -29,8 +29,8 @@ _KINDS = {
 }
 _ABOUT = (
     "Text in, motion out. Ask for a motion with `POST /v1/motions`, watch it at `/v1/jobs/{id}/events`, take the "
-    "file at `/v1/motions/{id}.glb`. Errors are `application/problem+json` (RFC 9457). The version of this interface is "
-    "in its addresses: what is taken away or changes its meaning gets a new one."
+    "file at `/v1/motions/{id}.glb`. Errors are `application/problem+json` (RFC 9457). The version of this "
+    "interface is in its addresses: what is taken away or changes its meaning gets a new one."
 )
 
 

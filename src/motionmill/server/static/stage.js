@@ -28,8 +28,8 @@ export class Stage {
     this.controls.maxDistance = 25;
     this.controls.addEventListener("change", () => this.#later());
     this.#light();
-    this.reset();
     this.theme();
+    this.reset();
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { this.theme(); this.draw(); });
     new ResizeObserver(() => this.#later()).observe(canvas);
   }

@@ -26,13 +26,8 @@ onToken(async () => {
   return at("token").value;
 });
 
-let stage;
-try {
-  stage = new Stage(at("canvas"), at("cells"));
-} catch {
-  problem("This browser shows no 3D (WebGL 2 is off); motions can still be made and downloaded from the address of the job.");
-  throw new Error("no WebGL 2");
-}
+if (!document.createElement("canvas").getContext("webgl2")) problem("This browser shows no 3D: WebGL 2 is off.");
+const stage = new Stage(at("canvas"), at("cells"));
 const player = new Player(stage, { play: at("play"), bar: at("time"), clock: at("clock"), blocks: at("blocks") });
 const parts = new Parts(at("parts"), at("add"), () => at("form").requestSubmit());
 const history = new History(at("history"), (id) => { location.hash = `job=${id}`; });
