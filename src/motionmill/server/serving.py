@@ -100,6 +100,7 @@ def serve_studio(
     _allow_many_connections()
 
     def ready() -> None:
+        workshop.warm()
         print(f"motionmill studio: {address} (model {model}, results in {folder})", flush=True)
 
     app = studio_app(runner, workshop, token=token, only_loopback=token is None, on_start=ready)

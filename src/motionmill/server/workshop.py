@@ -5,6 +5,7 @@ A process that needs too long or too much is ended and another takes its place; 
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import queue
 import signal
@@ -41,8 +42,14 @@ class Workshop:
         self._idle: queue.Queue[_Worker] = queue.Queue()
         self._all: set[_Worker] = set()
         self._closed = False
-        for _ in range(num_workers):
-            self._add()
+        self._most = num_workers
+        self._adding = threading.Lock()
+
+    def warm(self) -> None:
+        """Start the first process now; the others start when they are needed."""
+        with self._adding:
+            if not self._all:
+                self._add()
 
     def convert(self, data: bytes, source: str, suffix: str, **options: Any) -> bytes:
         """A motion file -> another format, on our skeleton.
@@ -82,6 +89,9 @@ class Workshop:
     ) -> bytes:
         if not self._waiting.acquire(blocking=False):
             raise BusyError
+        with self._adding:
+            if self._idle.empty() and len(self._all) < self._most and not self._closed:
+                self._add()
         try:
             worker = self._idle.get(timeout=2 * self._seconds)
         except queue.Empty:
@@ -93,8 +103,9 @@ class Workshop:
             if worker.alive or self._closed:
                 self._idle.put(worker)
             else:
-                self._all.discard(worker)
-                self._add()
+                with self._adding:
+                    self._all.discard(worker)
+                    self._add()
             self._waiting.release()
         if kind == "bytes":
             assert isinstance(answer, bytes)
@@ -156,34 +167,37 @@ def _serve(pipe: Connection, memory: int) -> None:
     torch.set_num_threads(1)
     mannequin()
     _bound_memory(memory)
-    pipe.send("ready")
     tasks: dict[str, Callable[..., bytes]] = {
         "convert": _convert,
         "export": _export,
         "character": _character,
     }
-    while True:
-        try:
+    _answers(pipe, tasks)
+
+
+def _answers(pipe: Connection, tasks: dict[str, Callable[..., bytes]]) -> None:
+    """Answer until the other side has gone."""
+    with contextlib.suppress(EOFError, BrokenPipeError):
+        pipe.send("ready")
+        while True:
             what, *arguments = pipe.recv()
-        except EOFError:
-            return
-        answer: tuple[str, bytes | str]
-        try:
-            answer = ("bytes", tasks[what](*arguments))
-        except ImportError as error:
-            answer = ("missing", _one_line(error))
-        except MemoryError:
-            answer = (
-                "bad",
-                "the file needed more memory than is given; send a shorter motion",
-            )
-        except RecursionError:
-            answer = ("bad", "the file is too deeply nested")
-        except (ValueError, OSError) as error:
-            answer = ("bad", _one_line(error))
-        except Exception as error:  # a reader's bug must not look like a server's
-            answer = ("bad", f"cannot be read ({type(error).__name__})")
-        pipe.send(answer)
+            pipe.send(_answer(tasks[what], arguments))
+
+
+def _answer(task: Callable[..., bytes], arguments: list[Any]) -> tuple[str, bytes | str]:
+    """What came of a task, in a form that any process understands."""
+    try:
+        return "bytes", task(*arguments)
+    except ImportError as error:
+        return "missing", _one_line(error)
+    except MemoryError:
+        return "bad", "the file needed more memory than is given; send a shorter motion"
+    except RecursionError:
+        return "bad", "the file is too deeply nested"
+    except (ValueError, OSError) as error:
+        return "bad", _one_line(error)
+    except Exception as error:  # a reader's bug must not look like a server's
+        return "bad", f"cannot be read ({type(error).__name__})"
 
 
 def _convert(data: bytes, source: str, suffix: str, options: dict[str, Any]) -> bytes:

@@ -41,8 +41,9 @@ export class Stage {
     this.scene.background = new Color(colour("--stage"));
     this.scene.fog = new Fog(this.scene.background, 9, 22);
     this.grid?.removeFromParent();
-    this.grid = new GridHelper(40, 40, colour("--soft"), colour("--line"));
-    this.grid.position.y = 0.001;
+    this.grid = new GridHelper(40, 40, colour("--grid"), colour("--grid"));
+    this.grid.position.y = 0.002;
+    this.grid.renderOrder = 1;
     this.scene.add(this.grid);
     for (const actor of this.actors) if (actor?.clip) actor.redraw();
   }
@@ -162,7 +163,7 @@ export class Stage {
     this.sun.shadow.mapSize.set(1024, 1024);
     Object.assign(this.sun.shadow.camera, { left: -1.6, right: 1.6, top: 1.6, bottom: -1.6, near: 1, far: 8 });
     this.sun.shadow.radius = 4;
-    this.floor = new Mesh(new PlaneGeometry(8, 8), new ShadowMaterial({ opacity: 0.32 }));
+    this.floor = new Mesh(new PlaneGeometry(8, 8), new ShadowMaterial({ opacity: 0.32, depthWrite: false }));
     this.floor.rotation.x = -Math.PI / 2;
     this.floor.receiveShadow = true;
     this.scene.add(this.sun, this.sun.target, this.floor);
