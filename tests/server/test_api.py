@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -79,7 +80,7 @@ def test_frames_come_before_the_end(client: Any) -> None:
     if "frames" in kinds:  # a reader that came too late for the frames gets the end only
         frames = [facts for kind, facts in seen if kind == "frames"]
         assert frames[0]["start"] == 0
-        for before, after in zip(frames, frames[1:], strict=False):
+        for before, after in itertools.pairwise(frames):
             assert after["start"] == before["start"] + before["frames"]
         assert (
             frames[-1]["start"] + frames[-1]["frames"] == seen[-1][1]["job"]["motions"][0]["frames"]
