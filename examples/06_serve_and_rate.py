@@ -16,6 +16,7 @@ SETTINGS = {"raw": 0.0, "cleaned": 1.0}
 
 
 def call(path, value=None):
+    """GET, or POST of a value as JSON; the bytes of the answer."""
     data = None if value is None else json.dumps(value).encode()
     request = urllib.request.Request(SERVER + path, data, {"Content-Type": "application/json"})
     with urllib.request.urlopen(request) as answer:

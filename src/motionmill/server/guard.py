@@ -7,6 +7,8 @@ import json
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
+from fastapi import HTTPException
+
 from motionmill.server.metrics import Metrics
 from motionmill.server.schemas import Problem
 
@@ -34,10 +36,6 @@ _OPEN = ("/static/", "/healthz")  # and the page itself: they say nothing of any
 _LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
 
 
-class TooLargeError(Exception):
-    """More bytes came than may."""
-
-
 class Guard:
     """Wraps the application."""
 
@@ -56,12 +54,9 @@ class Guard:
         headers = {
             key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]
         }
-        started = False
 
         async def answer(message: Message) -> None:
-            nonlocal started
             if message["type"] == "http.response.start":
-                started = True
                 message["headers"] = _with(message.get("headers", ()), scope["path"])
                 self._metrics.requests[(_known(scope["method"]), message["status"])] += 1
             await send(message)
@@ -72,7 +67,7 @@ class Guard:
             return
         most = MAX_UPLOAD_BYTES if scope["path"] == _UPLOADS else MAX_JSON_BYTES
         length = headers.get("content-length", "0")
-        if not length.isdecimal() or int(length) > most:
+        if not length.isdecimal() or len(length) > 12 or int(length) > most:
             await _refuse(answer, 413, "Content Too Large", f"expected {most} bytes at most")
             return
         seen = 0
@@ -82,14 +77,10 @@ class Guard:
             message = await receive()
             seen += len(message.get("body", b""))
             if seen > most:
-                raise TooLargeError
+                raise HTTPException(413, f"expected {most} bytes at most")
             return message
 
-        try:
-            await self._application(scope, bounded, answer)
-        except TooLargeError:
-            if not started:
-                await _refuse(answer, 413, "Content Too Large", f"expected {most} bytes at most")
+        await self._application(scope, bounded, answer)
 
     def _refusal(self, path: str, headers: dict[str, str]) -> tuple[int, str, str] | None:
         """Status, title, detail of what is wrong with a request."""
