@@ -1,6 +1,6 @@
 // Characters side by side on one canvas: floor, light with contact shadows, one camera for all, which may follow.
 
-import { Color, DirectionalLight, Fog, GridHelper, GLTFLoader, HemisphereLight, Mesh, OrbitControls, PCFShadowMap, PerspectiveCamera, PlaneGeometry, Scene, ShadowMaterial, Vector3, WebGLRenderer } from "/static/vendor/three.js";
+import { BufferAttribute, BufferGeometry, Color, DirectionalLight, Fog, GLTFLoader, HemisphereLight, LineBasicMaterial, LineSegments, Mesh, OrbitControls, PCFShadowMap, PerspectiveCamera, PlaneGeometry, Scene, ShadowMaterial, Vector3, WebGLRenderer } from "/static/vendor/three.js";
 import { Actor } from "/static/actor.js";
 
 const EYE = [2.3, 1.7, 3.4], LOOK = [0, 0.9, 0];
@@ -41,7 +41,7 @@ export class Stage {
     this.scene.background = new Color(colour("--stage"));
     this.scene.fog = new Fog(this.scene.background, 9, 22);
     this.grid?.removeFromParent();
-    this.grid = new GridHelper(40, 40, colour("--grid"), colour("--grid"));
+    this.grid = metres(colour("--grid"));
     this.grid.position.y = 0.002;
     this.grid.renderOrder = 1;
     this.scene.add(this.grid);
@@ -173,4 +173,13 @@ export class Stage {
     if (this.waiting) return;
     this.waiting = requestAnimationFrame(() => { this.waiting = 0; this.draw(); });
   }
+}
+
+/** A floor of squares of a metre. In pieces of a metre too: long lines that pass the camera are dropped by some drivers. */
+function metres(colour, reach = 20) {
+  const points = [];
+  for (let a = -reach; a <= reach; a++)
+    for (let b = -reach; b < reach; b++) points.push(a, 0, b, a, 0, b + 1, b, 0, a, b + 1, 0, a);
+  const geometry = new BufferGeometry().setAttribute("position", new BufferAttribute(new Float32Array(points), 3));
+  return new LineSegments(geometry, new LineBasicMaterial({ color: colour }));
 }
