@@ -122,6 +122,8 @@ def serve_studio(
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # until uvicorn has its own
     Server(config).run(sockets=[listening])
+    # All that counts is on disk; a file that is still being written for nobody must not hold the process.
+    os._exit(0)
 
 
 def prepare_files(
