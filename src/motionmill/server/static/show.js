@@ -91,7 +91,7 @@ export class Show {
     const count = job.request.samples ?? 1;
     this.stage.clear(count);
     this.page.cells([...Array(count).keys()].map((place) => `seed ${job.request.seed + place}`));
-    this.page.state(job.state);
+    this.page.state(job.state === "done" ? "loading" : job.state);
     this.page.changed();
   }
 
