@@ -77,7 +77,9 @@ class Workshop:
         """End all processes."""
         self._closed = True
         for worker in list(self._all):
-            worker.end()
+            worker.kill()
+        for worker in list(self._all):
+            worker.end(wait=0.2)
 
     def _add(self) -> None:
         worker = _Worker(self._memory)
@@ -150,9 +152,12 @@ class _Worker:
             return "bad", "the file needed more memory than is given; send a shorter motion"
         return answer
 
-    def end(self) -> None:
+    def kill(self) -> None:
         self._process.kill()
-        self._process.join(5)
+
+    def end(self, wait: float = 5.0) -> None:
+        self._process.kill()
+        self._process.join(wait)
         self._pipe.close()
 
 
