@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import os
 import secrets
@@ -121,7 +122,8 @@ def serve_studio(
             super().handle_exit(sig, frame)
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # until uvicorn has its own
-    Server(config).run(sockets=[listening])
+    with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises the signal again at its end
+        Server(config).run(sockets=[listening])
     # All that counts is on disk; a file that is still being written for nobody must not hold the process.
     os._exit(0)
 
