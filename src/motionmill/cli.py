@@ -25,6 +25,7 @@ from motionmill.commands import (
     generate,
     inspection,
     models,
+    serve,
     train,
 )
 from motionmill.config import Config, load_recipe
@@ -109,6 +110,7 @@ _COMMANDS = {
     "benchmark generate": _Command(benchmark.generate),
     "benchmark rate": _Command(benchmark.rate),
     "benchmark judge": _Command(benchmark.judge),
+    "serve": _Command(serve.serve),
     "import-official": _Command(models.import_official),
 }
 

@@ -29,14 +29,19 @@ FLAGS = (
 )
 
 
+SOFTWARE_3D = ("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
+
+
 @contextmanager
-def chromium() -> Iterator[Any]:
+def chromium(*, webgl: bool = False) -> Iterator[Any]:
     """A browser; the test is skipped where there is none."""
     sync = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     if CHROMIUM is None:
         pytest.skip("no Chromium on this machine")
+    flags = [flag for flag in FLAGS if flag != "--disable-gpu"] if webgl else list(FLAGS)
+    flags += SOFTWARE_3D if webgl else ()
     with sync.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
         try:
             yield browser
         finally:

@@ -82,6 +82,15 @@ class Stream:
         self._engine.run_until(lambda: self.done)
         return torch.tensor(self._tokens, dtype=torch.long)
 
+    @property
+    def tokens(self) -> tuple[int, ...]:
+        """What has come so far."""
+        return tuple(self._tokens)
+
+    @property
+    def num_tokens(self) -> int:
+        return len(self._tokens)
+
     def uniform(self) -> float:
         return float(torch.rand((), generator=self._random))
 

@@ -39,8 +39,8 @@ class TextToTokens:
         candidates: int | None = None,
     ) -> list[Tensor]:
         """Prompts -> (N,) new tokens each; a duration is a number of tokens, 0 where the motion ends by itself."""
-        count = self._num_candidates(candidates)
-        requests = self._requests(prompts, durations, seeds, sampling, history)
+        count = self.num_candidates(candidates)
+        requests = self.requests(prompts, durations, seeds, sampling, history)
         drawn = self.engine.generate(
             [
                 replace(request, seed=candidate_seed(request.seed, number))
@@ -49,7 +49,7 @@ class TextToTokens:
             ]
         )
         return [
-            self._best(prompt, request, drawn[place * count : (place + 1) * count])
+            self.best_of(prompt, request, drawn[place * count : (place + 1) * count])
             for place, (prompt, request) in enumerate(zip(prompts, requests, strict=True))
         ]
 
@@ -61,7 +61,7 @@ class TextToTokens:
         self, prompt: str, duration: int, seed: int, sampling: SamplingConfig | None = None
     ) -> Stream:
         """The tokens of one prompt as they come."""
-        return self.engine.submit(self._requests([prompt], [duration], [seed], sampling)[0])
+        return self.engine.submit(self.requests([prompt], [duration], [seed], sampling)[0])
 
     def count(self, seconds: float | None) -> int:
         """Seconds -> tokens; 0 where None leaves the length to the model.
@@ -78,7 +78,7 @@ class TextToTokens:
             raise ValueError(f"{seconds} seconds; expected {unit:.2f} to {MAX_SECONDS:g} seconds")
         return max(1, round(seconds / unit))
 
-    def _best(self, prompt: str, request: Request, drawn: Sequence[Tensor]) -> Tensor:
+    def best_of(self, prompt: str, request: Request, drawn: Sequence[Tensor]) -> Tensor:
         """Of the tokens of several motions those that fit the text best."""
         ranker = self.release.ranker
         if len(drawn) == 1 or ranker is None:
@@ -88,7 +88,7 @@ class TextToTokens:
         decoded = [self.decode(torch.cat((history, tokens)))[known:] for tokens in drawn]
         return drawn[choose(ranker, prompt, request.states, decoded)]
 
-    def _requests(
+    def requests(
         self,
         prompts: Sequence[str],
         durations: Sequence[int],
@@ -96,6 +96,7 @@ class TextToTokens:
         sampling: SamplingConfig | None,
         history: Tensor | None = None,
     ) -> list[Request]:
+        """What the engine is asked for; a duration is a number of tokens, 0 where the motion ends by itself."""
         sampling = sampling or self.release.config.sampling
         least, most = self._bounds(sampling)
         texts = [*prompts, ""]
@@ -115,7 +116,8 @@ class TextToTokens:
             for text, duration, seed in zip(states, durations, seeds, strict=True)
         ]
 
-    def _num_candidates(self, asked: int | None) -> int:
+    def num_candidates(self, asked: int | None) -> int:
+        """How many motions are drawn of a text. Raises ValueError where there is no ranker to choose by."""
         if asked is None:
             return self.release.config.candidates if self.release.ranker is not None else 1
         if not 1 <= asked <= MAX_CANDIDATES:

@@ -1,0 +1,126 @@
+"""What every request passes: size, token, host, and the headers that every answer has (an ASGI middleware)."""
+
+from __future__ import annotations
+
+import hmac
+import json
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any
+
+from fastapi import HTTPException
+
+from motionmill.server.metrics import Metrics
+from motionmill.server.schemas import Problem
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self' blob:; "
+    "img-src 'self' data: blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_HEADERS = {
+    "content-security-policy": POLICY,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+}
+MAX_JSON_BYTES = 64 << 10
+MAX_UPLOAD_BYTES = 32 << 20
+_UPLOADS = "/v1/motions/convert"
+_OPEN = ("/static/", "/healthz")  # and the page itself: they say nothing of anybody's motions
+_LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
+
+
+class Guard:
+    """Wraps the application."""
+
+    def __init__(
+        self, application: Application, *, token: str | None, only_loopback: bool, metrics: Metrics
+    ) -> None:
+        self._application, self._metrics = application, metrics
+        self._token = token.encode() if token is not None else None
+        self._only_loopback = only_loopback
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or refuse it."""
+        if scope["type"] != "http":
+            await self._application(scope, receive, send)
+            return
+        headers = {
+            key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]
+        }
+
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = _with(message.get("headers", ()), scope["path"])
+                self._metrics.requests[(_known(scope["method"]), message["status"])] += 1
+            await send(message)
+
+        refusal = self._refusal(scope["path"], headers)
+        if refusal is not None:
+            await _refuse(answer, *refusal)
+            return
+        most = MAX_UPLOAD_BYTES if scope["path"] == _UPLOADS else MAX_JSON_BYTES
+        length = headers.get("content-length", "0")
+        if not length.isdecimal() or len(length) > 12 or int(length) > most:
+            await _refuse(answer, 413, "Content Too Large", f"expected {most} bytes at most")
+            return
+        seen = 0
+
+        async def bounded() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > most:
+                raise HTTPException(413, f"expected {most} bytes at most")
+            return message
+
+        await self._application(scope, bounded, answer)
+
+    def _refusal(self, path: str, headers: dict[str, str]) -> tuple[int, str, str] | None:
+        """Status, title, detail of what is wrong with a request."""
+        host = headers.get("host", "")
+        name = host if host.endswith("]") else host.rpartition(":")[0] or host
+        if self._only_loopback and name not in _LOOPBACK:
+            return 421, "Misdirected Request", "this server answers on localhost only"
+        if headers.get("sec-fetch-site") == "cross-site" and path.startswith("/v1/"):
+            return 403, "Forbidden", "requests of other sites are not answered"
+        if self._token is not None and path != "/" and not path.startswith(_OPEN):
+            kind, _, given = headers.get("authorization", "").partition(" ")
+            sent = given.strip().encode("latin-1", "replace")
+            if kind.lower() != "bearer" or not hmac.compare_digest(sent, self._token):
+                return 401, "Unauthorized", "send the header `Authorization: Bearer TOKEN`"
+        return None
+
+
+def _known(method: str) -> str:
+    """The method, if it is one of few: what a client makes up must not fill the memory."""
+    return method if method in ("GET", "HEAD", "POST", "DELETE", "OPTIONS") else "other"
+
+
+def _with(headers: Iterable[tuple[bytes, bytes]], path: str) -> list[tuple[bytes, bytes]]:
+    result = list(headers)
+    present = {key.lower() for key, _ in result}
+    more = _HEADERS | {"cache-control": "no-cache" if path.startswith("/static/") else "no-store"}
+    result += [
+        (key.encode(), value.encode()) for key, value in more.items() if key.encode() not in present
+    ]
+    return result
+
+
+async def _refuse(send: Send, status: int, title: str, detail: str) -> None:
+    body = json.dumps(Problem(title=title, status=status, detail=detail).model_dump()).encode()
+    headers = [
+        (b"content-type", b"application/problem+json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"connection", b"close"),
+    ]
+    if status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

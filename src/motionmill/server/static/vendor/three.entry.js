@@ -1,0 +1,3 @@
+export { AmbientLight, BufferAttribute, BufferGeometry, CanvasTexture, CircleGeometry, Color, DirectionalLight, Euler, Fog, GridHelper, Group, HemisphereLight, Line, LineBasicMaterial, LineSegments, LinearSRGBColorSpace, MathUtils, Matrix4, Mesh, MeshBasicMaterial, MeshStandardMaterial, PCFShadowMap, PerspectiveCamera, PlaneGeometry, Quaternion, REVISION, Scene, ShadowMaterial, SkeletonHelper, SphereGeometry, SRGBColorSpace, Vector3, WebGLRenderer } from "three";
+export { OrbitControls } from "three/addons/controls/OrbitControls.js";
+export { GLTFLoader } from "three/addons/loaders/GLTFLoader.js";
