@@ -280,7 +280,8 @@ def _interval(interval: Interval | None, digits: int) -> str:
     if interval is None:
         return ""
     half = interval.high - interval.mean
-    spread = f" <small>± {half:.{digits}f}</small>" if half else ""
+    certain = half <= 1e-9 * abs(interval.mean)
+    spread = "" if certain else f" <small>± {half:.{digits}f}</small>"
     return f"{interval.mean:.{digits}f}{spread}"
 
 

@@ -164,7 +164,7 @@ def _cell(interval: Interval | None, digits: int) -> str:
     if interval is None:
         return ""
     half = interval.high - interval.mean
-    spread = f" ± {half:.{digits}f}" if half else ""
+    spread = f" ± {half:.{digits}f}" if half > 1e-9 * abs(interval.mean) else ""
     return f"{interval.mean:.{digits}f}{spread}"
 
 
