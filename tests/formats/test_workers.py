@@ -111,7 +111,11 @@ def test_a_script_without_a_main_guard_is_told(tmp_path: Path) -> None:
 def test_no_process_is_left(tmp_path: Path, number: str, code: int) -> None:
     """However the one that started them ends."""
     words = (
-        "import functools, pathlib, sys; from tests.formats.test_workers import hold, on_processes\n"
+        "import functools, pathlib, signal, sys\n"
+        # Whoever runs the tests in the background has them ignored, and what is ignored is inherited.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"
+        "from tests.formats.test_workers import hold, on_processes\n"
         "from motionmill.formats.workers import tidy_end\n"
         "with tidy_end():\n"
         "    try: list(on_processes(functools.partial(hold, pathlib.Path(sys.argv[1])), [1, 2, 3], 2))\n"
