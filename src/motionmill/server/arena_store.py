@@ -9,7 +9,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from motionmill.evaluation.ratings import CRITERIA, SCORES, Score, Vote
 from motionmill.evaluation.report import Ratings
 from motionmill.evaluation.suite import Suite
 from motionmill.server.arena_tasks import SCRAMBLED, Task
+from motionmill.server.database import transaction
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -218,17 +219,8 @@ class ArenaStore:
         with self._lock:
             yield self._connection
 
-    @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        """A transaction: all of it is on disk, or nothing."""
-        with self._lock:
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._connection
-            except BaseException:
-                self._connection.execute("ROLLBACK")
-                raise
-            self._connection.execute("COMMIT")
+    def _writing(self) -> AbstractContextManager[sqlite3.Connection]:
+        return transaction(self._connection, self._lock)
 
 
 def read_ratings(database: Path | None, suite: Suite, judged: Sequence[Score]) -> Ratings:

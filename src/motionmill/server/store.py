@@ -7,12 +7,13 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from motionmill.server.database import transaction
 from motionmill.server.schemas import State
 
 _TABLES = """
@@ -207,16 +208,8 @@ class Store:
             rows = self._connection.execute(f"SELECT {_COLUMNS} FROM jobs {rest}", values)
             return [_stored(row) for row in rows.fetchall()]
 
-    @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._connection
-            except BaseException:
-                self._connection.execute("ROLLBACK")
-                raise
-            self._connection.execute("COMMIT")
+    def _writing(self) -> AbstractContextManager[sqlite3.Connection]:
+        return transaction(self._connection, self._lock)
 
 
 def _stored(row: tuple[Any, ...]) -> StoredJob:
