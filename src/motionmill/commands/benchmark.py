@@ -126,7 +126,8 @@ def rate(
         port: the port; 0 for any free one.
     """
     from motionmill.extras import require
-    from motionmill.server.serving import serve_arena
 
     require("fastapi", extra="server")
+    from motionmill.server.serving import serve_arena
+
     serve_arena(motions, output, suite, num_raters=raters, kinds=kinds, host=host, port=port)
