@@ -98,12 +98,6 @@ def noisy_features(num_clips: int, num_frames: int) -> Tensor:
     return x
 
 
-def joints_of_rotations(features: Tensor) -> Tensor:
-    """Rotation route to joints, on a skeleton of ours."""
-    rotations, root = ours.to_rotations(features)
-    return adult_skeleton().joint_positions(rotations, root)
-
-
 # The reference's way: one clip at a time, the heading by a loop over frames, last axes of three.
 
 
@@ -167,7 +161,7 @@ Route = Callable[[Tensor], Tensor]
 ROUTES: dict[str, tuple[Route, Route]] = {
     "position route, joints": (naive_joints, ours.to_joints),
     "rotation route, rotations": (naive_rotations, lambda clips: ours.to_rotations(clips)[0]),
-    "rotation route, joints": (naive_joints_of_rotations, joints_of_rotations),
+    "rotation route, joints": (naive_joints_of_rotations, ours.to_joints_by_rotations),
 }
 
 

@@ -72,6 +72,7 @@ def test_clips_in_a_batch_are_the_clips_alone() -> None:
     skeleton = adult_skeleton()
     positions, world = skeleton.forward_kinematics(rotations, root)
     assert torch.equal(positions, skeleton.joint_positions(rotations, root))
+    assert torch.equal(positions, features.to_joints_by_rotations(clips))
     knee, hip = skeleton.index("left_knee"), skeleton.index("left_hip")
     assert torch.allclose(
         world[..., knee, :, :], world[..., hip, :, :] @ rotations[..., knee, :, :]
@@ -85,6 +86,7 @@ def test_any_leading_axes(shape: tuple[int, ...]) -> None:
     clips = noisy_clips(1, max(1, torch.Size(shape).numel())).flatten(0, 1)
     clips = clips[: torch.Size(shape).numel()].view(*shape, features.NUM_FEATURES)
     assert features.to_joints(clips).shape == (*shape, 22, 3)
+    assert features.to_joints_by_rotations(clips).shape == (*shape, 22, 3)
     rotations, root = features.to_rotations(clips)
     assert rotations.shape == (*shape, 22, 3, 3)
     assert root.shape == (*shape, 3)

@@ -12,6 +12,7 @@ them) and `to_motion` (rotations on a skeleton of ours, no inverse kinematics).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -108,19 +109,34 @@ def to_rotations(features: Tensor) -> tuple[Tensor, Tensor]:
         (..., T, 22, 3, 3) parent-relative rotations, the root's in the world, and (..., T, 3) pelvis positions in
         metres, height over the clip's lowest joint.
     """
-    turns = _headings(features).transpose(0, 1)
-    path = _path(features, turns)
     frames = features.reshape(-1, NUM_FEATURES)
     rotations = frames.new_empty(len(frames), 9 * _NUM_JOINTS)
-    for part in parts(frames):
-        sixd = frames[part, ROTATIONS].t().contiguous()
-        local = orthonormal_rows(sixd.unflatten(0, (_NUM_JOINTS, 6)))
-        local[0] = product(turns[..., part], local[0])
+    root = frames.new_empty(len(frames), 3)
+    for part, local, path in _rotation_route(features):
         rotations[part] = local.flatten(0, 2).t()
-    root = path.t().contiguous()
-    root[:, 1] = frames[:, POSITIONS.start + 1]
+        root[part] = path.t()
     leading = features.shape[:-1]
     return rotations.view(*leading, _NUM_JOINTS, 3, 3), root.view(*leading, 3)
+
+
+def to_joints_by_rotations(features: Tensor, skeleton: Skeleton | None = None) -> Tensor:
+    """Rotation route to joints: (..., T, 272) features -> (..., T, 22, 3) world joints on a skeleton, metres.
+
+    What `Skeleton.joint_positions` makes of `to_rotations`, without the rotations in between.
+
+    Raises:
+        ValueError: the skeleton is not SMPL-22.
+    """
+    skeleton = skeleton or adult_skeleton()
+    if skeleton.num_joints != _NUM_JOINTS:
+        raise ValueError(
+            f"features have the 22 SMPL joints; this skeleton has {skeleton.num_joints}"
+        )
+    joints = features.new_empty(features.shape[:-1].numel(), 3 * _NUM_JOINTS)
+    for part, local, path in _rotation_route(features):
+        positions, _ = skeleton.chain(local, path, ends=False)
+        joints[part] = torch.stack(positions).flatten(0, 1).t()
+    return joints.view(*features.shape[:-1], _NUM_JOINTS, 3)
 
 
 def to_motion(
@@ -184,6 +200,19 @@ def _path(features: Tensor, turns: Tensor) -> Tensor:
     ahead = before[2, 0] * x[..., 1:] + before[2, 2] * z[..., 1:]
     x, z = torch.cat((x[..., :1], across), dim=-1), torch.cat((z[..., :1], ahead), dim=-1)
     return torch.stack((x, torch.zeros_like(x), z)).cumsum(dim=-1).flatten(1)
+
+
+def _rotation_route(features: Tensor) -> Iterator[tuple[slice, Tensor, Tensor]]:
+    """Some of the N frames at a time: their (22, 3, 3, n) local rotations and (3, n) pelvis positions."""
+    turns = _headings(features).transpose(0, 1)
+    path = _path(features, turns)
+    frames = features.reshape(-1, NUM_FEATURES)
+    path[1] = frames[:, POSITIONS.start + 1]
+    for part in parts(frames):
+        sixd = frames[part, ROTATIONS].t().contiguous()
+        local = orthonormal_rows(sixd.unflatten(0, (_NUM_JOINTS, 6)))
+        local[0] = product(turns[..., part], local[0])
+        yield part, local, path[:, part]
 
 
 def mirror(features: Tensor) -> Tensor:

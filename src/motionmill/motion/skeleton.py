@@ -134,7 +134,8 @@ class Skeleton:
         count = rotations.shape[:-3].numel()
         joints = rotations.new_empty(count, 3 * self.num_joints)
         world = rotations.new_empty(count, 9 * self.num_joints)
-        for part, positions, turns in self._chains(rotations, root):
+        for part, local, start in self._frames_last(rotations, root):
+            positions, turns = self.chain(local, start)
             joints[part] = torch.stack(positions).flatten(0, 1).t()
             world[part] = torch.stack(turns).flatten(0, 2).t()
         return joints.view(*rotations.shape[:-2], 3), world.view(rotations.shape)
@@ -142,25 +143,42 @@ class Skeleton:
     def joint_positions(self, rotations: Tensor, root: Tensor) -> Tensor:
         """The first of what `forward_kinematics` returns, in less time: (..., J, 3) world positions, metres."""
         joints = rotations.new_empty(rotations.shape[:-3].numel(), 3 * self.num_joints)
-        for part, positions, _ in self._chains(rotations, root):
+        for part, local, start in self._frames_last(rotations, root):
+            positions, _ = self.chain(local, start, ends=False)
             joints[part] = torch.stack(positions).flatten(0, 1).t()
         return joints.view(*rotations.shape[:-2], 3)
 
-    def _chains(
+    def chain(
+        self, local: Tensor, root: Tensor, *, ends: bool = True
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Forward kinematics with the frames as the last axis.
+
+        Args:
+            local: (J, 3, 3, N) parent-relative rotations.
+            root: (3, N) world positions of the root joint, metres.
+            ends: whether the joints that nothing hangs on are turned too, of which no position depends.
+
+        Returns:
+            Of each joint its (3, N) world positions, metres, and its (3, 3, N) world rotations; without `ends` those
+            of an end are its parent's.
+        """
+        offsets = self.offsets.to(local)
+        positions, world = [root], [local[0]]
+        for joint, parent in enumerate(self.parents[1:], start=1):
+            above = world[parent]
+            turned = ends or joint in self.parents
+            world.append(product(above, local[joint]) if turned else above)
+            positions.append(placed(above, offsets[joint], positions[parent]))
+        return positions, world
+
+    def _frames_last(
         self, rotations: Tensor, root: Tensor
-    ) -> Iterator[tuple[slice, list[Tensor], list[Tensor]]]:
-        """Some of the N frames at a time; of each joint its (3, n) world positions and (3, 3, n) world rotations."""
-        offsets = self.offsets.to(rotations)
+    ) -> Iterator[tuple[slice, Tensor, Tensor]]:
+        """Some of the N frames at a time: their (J, 3, 3, n) local rotations and (3, n) root positions."""
         frames = rotations.reshape(-1, self.num_joints, 3, 3)
         paths = root.to(rotations).reshape(-1, 3)
         for part in parts(frames):
-            local = frames[part].movedim(0, -1).contiguous()
-            positions, world = [paths[part].t().contiguous()], [local[0]]
-            for joint, parent in enumerate(self.parents[1:], start=1):
-                above = world[parent]
-                world.append(product(above, local[joint]))
-                positions.append(placed(above, offsets[joint], positions[parent]))
-            yield part, positions, world
+            yield part, frames[part].movedim(0, -1).contiguous(), paths[part].t().contiguous()
 
 
 def local_to_world_rotations(rotations: Tensor, parents: tuple[int, ...]) -> Tensor:

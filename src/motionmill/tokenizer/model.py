@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from motionmill.tokenizer.config import TokenizerConfig
 from motionmill.tokenizer.fsq import FSQ
+from motionmill.tokenizer.packed import PackedWeights
 from motionmill.tokenizer.wavelet import haar, inverse_haar
 
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -165,9 +166,13 @@ class Conv(nn.Conv1d):
             inputs, outputs, kernel, stride, 0 if causal else (reach + 1) // 2, dilation
         )
         self.left = reach if causal else 0
+        self._packed = PackedWeights()
 
     def forward(self, signal: Tensor) -> Tensor:
-        return super().forward(F.pad(signal, (self.left, 0)) if self.left else signal)
+        signal = F.pad(signal, (self.left, 0)) if self.left else signal
+        if self._packed.fits(self, signal):
+            return self._packed(self, signal)
+        return super().forward(signal)
 
 
 class ChannelNorm(nn.LayerNorm):

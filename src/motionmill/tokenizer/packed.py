@@ -1,0 +1,64 @@
+"""A convolution's weights in the order in which oneDNN multiplies them, as compiled models keep them.
+
+PyTorch brings weights into that order anew in every call, which takes up to half of the time of a short clip. With the
+weights in order the signal stays as it is with channels last too, which is also how the norms read it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class PackedWeights:
+    """The weights of one convolution, brought into order again whenever they have changed.
+
+    They take as much memory as the weights themselves, from the first call on.
+    """
+
+    def __init__(self) -> None:
+        self._packed: Tensor | None = None
+        self._of: tuple[int, int] | None = None
+
+    def __call__(self, convolution: nn.Conv1d, signal: Tensor) -> Tensor:
+        """What the convolution makes of (B, I, T), where `fits`; memory of the result has the channels last."""
+        weight = convolution.weight
+        across = [1, convolution.stride[0]], [1, convolution.dilation[0]]
+        padding = [0, int(convolution.padding[0])]
+        version = (weight.data_ptr(), weight._version)
+        if self._packed is None or self._of != version:
+            inputs = [1, *signal.shape[1:2], 1, signal.shape[2]]
+            reorder: Any = torch.ops.mkldnn._reorder_convolution_weight
+            self._packed = reorder(weight.detach().unsqueeze(2), padding, *across, 1, inputs)
+            self._of = version
+        convolve: Any = torch.ops.mkldnn._convolution_pointwise
+        plain = (1, "none", [], "")  # one group, and nothing done to the result
+        bias = convolution.bias
+        made: Tensor = convolve(signal.unsqueeze(2), self._packed, bias, padding, *across, *plain)
+        return made.squeeze(2)
+
+    def __reduce__(self) -> tuple[type[PackedWeights], tuple[()]]:
+        """A copy, in this process or another, makes its own."""
+        return PackedWeights, ()
+
+    @staticmethod
+    def fits(convolution: nn.Conv1d, signal: Tensor) -> bool:
+        """Whether oneDNN is here, nobody asks for gradients, and all is plain float32 on the CPU."""
+        weight = convolution.weight
+        return (
+            not torch.is_grad_enabled()
+            and signal.device.type == weight.device.type == "cpu"
+            and signal.dtype == weight.dtype == torch.float32
+            and signal.numel() > 0
+            and not weight.is_inference()
+            and _has_products()
+        )
+
+
+def _has_products() -> bool:
+    names = ("_reorder_convolution_weight", "_convolution_pointwise")
+    return torch.backends.mkldnn.is_available() and all(
+        hasattr(torch.ops.mkldnn, name) for name in names
+    )

@@ -1,0 +1,66 @@
+"""Convolutions with weights in oneDNN's order: the plain layer's result, whatever happens to the weights."""
+
+from __future__ import annotations
+
+import copy
+import io
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from motionmill.tokenizer.model import Conv
+
+
+def plain(convolution: Conv, signal: Tensor) -> Tensor:
+    return nn.Conv1d.forward(convolution, nn.functional.pad(signal, (convolution.left, 0)))
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize(
+    ("kernel", "stride", "dilation"), [(3, 1, 1), (3, 1, 9), (1, 1, 1), (4, 2, 1)]
+)
+def test_the_same_as_the_plain_layer(kernel: int, stride: int, dilation: int, causal: bool) -> None:
+    convolution = Conv(24, 40, kernel, stride=stride, dilation=dilation, causal=causal)
+    for shape in ((1, 24, 30), (3, 24, 8), (1, 24, 300)):
+        signal = torch.randn(shape)
+        with torch.no_grad():
+            made = convolution(signal)
+            assert torch.allclose(made, plain(convolution, signal), atol=1e-5)
+            turned = signal.transpose(1, 2).contiguous().transpose(1, 2)
+            assert torch.allclose(convolution(turned), made, atol=1e-5)
+
+
+def test_changed_weights_are_seen() -> None:
+    convolution, signal = Conv(8, 8, 3, causal=False), torch.randn(2, 8, 20)
+    with torch.no_grad():
+        before = convolution(signal)
+        convolution.weight.mul_(2)
+        assert torch.allclose(convolution(signal), plain(convolution, signal), atol=1e-5)
+        assert not torch.allclose(convolution(signal), before, atol=1e-2)
+        other = Conv(8, 8, 3, causal=False)
+        convolution.load_state_dict(other.state_dict())
+        assert torch.allclose(convolution(signal), plain(other, signal), atol=1e-5)
+    trained = torch.optim.SGD(convolution.parameters(), lr=0.1)
+    convolution(signal).square().sum().backward()
+    assert convolution.weight.grad is not None
+    trained.step()
+    with torch.no_grad():
+        assert torch.allclose(convolution(signal), plain(convolution, signal), atol=1e-5)
+
+
+def test_other_precisions_and_no_frames() -> None:
+    convolution = Conv(8, 8, 3, causal=False).double()
+    with torch.no_grad():
+        assert convolution(torch.randn(1, 8, 5, dtype=torch.float64)).dtype == torch.float64
+        assert convolution.float()(torch.randn(0, 8, 5)).shape == (0, 8, 5)
+
+
+def test_copies_and_files() -> None:
+    convolution, signal = Conv(8, 8, 3, causal=False), torch.randn(2, 8, 20)
+    with torch.no_grad():
+        made = convolution(signal)
+        assert torch.equal(copy.deepcopy(convolution)(signal), made)
+    stored = io.BytesIO()
+    torch.save(convolution.state_dict(), stored)
+    assert stored.tell() < 10_000
