@@ -141,6 +141,8 @@ class TokenizerTask:
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:
         assert isinstance(model, Tokenizer)
+        if not self._held_out:
+            return {}
         report = reconstruction_report(model, self.normalizer, self._held_out)
         return report.as_dict()
 
