@@ -63,6 +63,8 @@ def recipe(name: str, steps: int, threads: int | None) -> GeneratorRunConfig:
         "training.steps": steps,
         "training.schedule": "wsd",
         "training.decay_fraction": 0.0,
+        "training.warmup_steps": steps // 20,
+        "training.checkpoint_seconds": 40.0,
         "training.evaluate_every": max(1, steps // 10),
         "training.log_every": max(1, steps // 10),
         "training.ema_decay": 0.98,
@@ -73,9 +75,10 @@ def recipe(name: str, steps: int, threads: int | None) -> GeneratorRunConfig:
 
 
 def points_of(name: str, config: GeneratorRunConfig, folder: Path) -> list[dict[str, float | str]]:
-    """Evaluations of a run: parameters, tokens seen, operations, held-out loss."""
+    """Evaluations of a run after its first tenth: parameters, tokens seen, operations, held-out loss."""
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     rows = [row for row in rows if "held_out/cross_entropy" in row and "tokens_per_second" in row]
+    rows = [row for row in rows if row["step"] > config.training.steps / 10]
     model = config.model
     parameters = model.num_layers * block_parameters(model)
     made = []
@@ -96,7 +99,7 @@ def points_of(name: str, config: GeneratorRunConfig, folder: Path) -> list[dict[
 
 
 def fitted(points: list[dict[str, float | str]]) -> dict[str, float]:
-    """Least squares of the logarithm of the loss, without the first tenth of each run."""
+    """Least squares of the logarithm of the loss."""
     count, tokens, loss = (
         np.array([float(point[key]) for point in points])
         for key in ("parameters", "tokens", "loss")

@@ -78,12 +78,17 @@ def main() -> None:
 
 
 def with_plain_convolutions(model: Tokenizer) -> Tokenizer:
-    """The same weights, each convolution as PyTorch's own layer does it."""
+    """The same weights, each convolution as PyTorch's own layer does it, channels first."""
     plain = copy.deepcopy(model)
     for module in plain.modules():
         if isinstance(module, nn.Conv1d):
-            module.forward = functools.partial(nn.Conv1d.forward, module)
+            module.forward = functools.partial(channels_first, module)
     return plain
+
+
+def channels_first(layer: nn.Conv1d, signal: Tensor) -> Tensor:
+    """(B, T, I) -> (B, T, O)."""
+    return nn.Conv1d.forward(layer, signal.transpose(1, 2)).transpose(1, 2)
 
 
 @torch.no_grad()

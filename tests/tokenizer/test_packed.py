@@ -13,7 +13,9 @@ from motionmill.tokenizer.model import Conv
 
 
 def plain(convolution: Conv, signal: Tensor) -> Tensor:
-    return nn.Conv1d.forward(convolution, nn.functional.pad(signal, (convolution.left, 0)))
+    """(B, T, I) -> (B, T', O)."""
+    padded = nn.functional.pad(signal.transpose(1, 2), (convolution.left, 0))
+    return nn.Conv1d.forward(convolution, padded).transpose(1, 2)
 
 
 @pytest.mark.parametrize("causal", [False, True])
@@ -22,7 +24,7 @@ def plain(convolution: Conv, signal: Tensor) -> Tensor:
 )
 def test_the_same_as_the_plain_layer(kernel: int, stride: int, dilation: int, causal: bool) -> None:
     convolution = Conv(24, 40, kernel, stride=stride, dilation=dilation, causal=causal)
-    for shape in ((1, 24, 30), (3, 24, 8), (1, 24, 300)):
+    for shape in ((1, 30, 24), (3, 8, 24), (1, 300, 24)):
         signal = torch.randn(shape)
         with torch.no_grad():
             made = convolution(signal)
@@ -32,7 +34,7 @@ def test_the_same_as_the_plain_layer(kernel: int, stride: int, dilation: int, ca
 
 
 def test_changed_weights_are_seen() -> None:
-    convolution, signal = Conv(8, 8, 3, causal=False), torch.randn(2, 8, 20)
+    convolution, signal = Conv(8, 8, 3, causal=False), torch.randn(2, 20, 8)
     with torch.no_grad():
         before = convolution(signal)
         convolution.weight.mul_(2)
@@ -52,12 +54,12 @@ def test_changed_weights_are_seen() -> None:
 def test_other_precisions_and_no_frames() -> None:
     convolution = Conv(8, 8, 3, causal=False).double()
     with torch.no_grad():
-        assert convolution(torch.randn(1, 8, 5, dtype=torch.float64)).dtype == torch.float64
-        assert convolution.float()(torch.randn(0, 8, 5)).shape == (0, 8, 5)
+        assert convolution(torch.randn(1, 5, 8, dtype=torch.float64)).dtype == torch.float64
+        assert convolution.float()(torch.randn(0, 5, 8)).shape == (0, 5, 8)
 
 
 def test_copies_and_files() -> None:
-    convolution, signal = Conv(8, 8, 3, causal=False), torch.randn(2, 8, 20)
+    convolution, signal = Conv(8, 8, 3, causal=False), torch.randn(2, 20, 8)
     with torch.no_grad():
         made = convolution(signal)
         assert torch.equal(copy.deepcopy(convolution)(signal), made)

@@ -63,11 +63,13 @@ class ShardedClips(Sequence[Tensor]):
         *,
         commercial_only: bool = False,
         memory_bytes: int = 2 << 30,
+        may_be_empty: bool = False,
     ) -> None:
         """Find the clips; no features are read, and 16 bytes a clip stay in memory.
 
         Args:
             memory_bytes: of row groups that are kept; those used last stay.
+            may_be_empty: a split without clips is no error.
 
         Raises:
             FileNotFoundError, ValueError: as `load_clips`.
@@ -89,9 +91,9 @@ class ShardedClips(Sequence[Tensor]):
             self.shard_sizes.append(len(places) - before)
         if found < len(listed):
             _say_missing(dataset, listed)
-        if not places:
+        if not places and not may_be_empty:
             raise ValueError(f"{dataset}: no clips in {split}")
-        self._places = np.asarray(places, np.int32)
+        self._places = np.asarray(places, np.int32).reshape(-1, 4)
         self.frames = self._places[:, 3]
 
     def __len__(self) -> int:

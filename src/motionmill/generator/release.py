@@ -18,6 +18,7 @@ from motionmill.generator.model import Generator
 from motionmill.generator.precision import set_precision
 from motionmill.generator.ranker import TrainedRanker
 from motionmill.tokenizer.encode import STATISTICS_NAME, MotionCodec
+from motionmill.training.unfilled import unfilled
 from motionmill.training.weights import (
     CONFIG_NAME,
     check_sums,
@@ -82,7 +83,7 @@ def load_release(
     check_sums(folder)
     codec = MotionCodec.load(folder / "tokenizer", folder / STATISTICS_NAME, device=device)
     config = load_config(ReleaseConfig, folder)
-    with torch.device("meta"):
+    with unfilled():
         generator = Generator(load_config(GeneratorConfig, folder / "generator"))
     # Short precisions are made from what is stored, so that a large model is never there in float32.
     dtype = torch.float32 if precision == "float32" else None

@@ -77,6 +77,11 @@ class TokenizerLossConfig(Config):
     position_acceleration: float = 0.0
     ramp_steps: int = Field(1000, gt=0)
 
+    def used(self) -> frozenset[str]:
+        """The terms that count; the others are not computed."""
+        weights = self.model_dump(exclude={"ramp_steps"})
+        return frozenset(name for name, weight in weights.items() if weight)
+
     def at_step(self, step: int) -> dict[str, float]:
         """The weight of each term at a step."""
         weights = self.model_dump(exclude={"ramp_steps"})

@@ -1,6 +1,7 @@
 """Motion tokenizer: normalised features <-> tokens by a convolutional auto-encoder with finite scalar quantization.
 
-Shapes: B batch, T frames, F features (272), N tokens = T / frames_per_token, D width, L levels.
+Shapes: B batch, T frames, F features (272), N tokens = T / frames_per_token, D width, L levels. Hidden states
+are (B, T, D) throughout, so that what a convolution sees of a frame lies together, as fast matrix products want it.
 """
 
 from __future__ import annotations
@@ -96,10 +97,10 @@ class Encoder(nn.Module):
         self.output = Conv(width, config.code_width, config.kernel_size, causal=causal)
 
     def forward(self, features: Tensor) -> Tensor:
-        hidden = F.relu(self.input(haar(features.transpose(1, 2), self.patch_size)))
+        hidden = F.relu(self.input(haar(features.transpose(1, 2), self.patch_size).transpose(1, 2)))
         for downsample in self.downsamples:
             hidden = downsample(hidden)
-        return self.output(hidden).transpose(1, 2)
+        return self.output(hidden)
 
 
 class Decoder(nn.Module):
@@ -113,7 +114,7 @@ class Decoder(nn.Module):
         self.upsamples = nn.ModuleList(
             nn.Sequential(
                 *_residual_blocks(config, causal=causal),
-                nn.Upsample(scale_factor=2, mode="nearest"),
+                Repeated(),
                 Conv(width, width, 3, causal=causal),
             )
             for _ in range(config.num_downsamples)
@@ -124,15 +125,16 @@ class Decoder(nn.Module):
         )
 
     def forward(self, codes: Tensor) -> Tensor:
-        hidden = F.relu(self.input(codes.transpose(1, 2)))
+        hidden = F.relu(self.input(codes))
         for upsample in self.upsamples:
             hidden = upsample(hidden)
         hidden = F.relu(self.hidden(hidden))
-        return inverse_haar(self.output(hidden), self.patch_size).transpose(1, 2)
+        made = self.output(hidden).transpose(1, 2)
+        return inverse_haar(made, self.patch_size).transpose(1, 2)
 
 
 class ResidualBlock(nn.Module):
-    """(B, D, T) + conv(act(norm(conv(act(norm(.)))))), the first convolution dilated."""
+    """(B, T, D) + conv(act(norm(conv(act(norm(.)))))), the first convolution dilated."""
 
     def __init__(self, config: TokenizerConfig, dilation: int, *, causal: bool) -> None:
         super().__init__()
@@ -149,7 +151,11 @@ class ResidualBlock(nn.Module):
 
 
 class Conv(nn.Conv1d):
-    """Conv1d whose output has T / stride frames: zeros on both sides, or on the left alone when causal."""
+    """(B, T, D) -> (B, T / stride, D'): zeros on both sides, or on the left alone when causal.
+
+    Computed as a convolution over images of one row whose channels lie innermost. Of the ways to say the same it is the
+    fastest on processors and on GPUs.
+    """
 
     def __init__(
         self,
@@ -169,14 +175,27 @@ class Conv(nn.Conv1d):
         self._packed = PackedWeights()
 
     def forward(self, signal: Tensor) -> Tensor:
-        signal = F.pad(signal, (self.left, 0)) if self.left else signal
+        if self.left:
+            signal = F.pad(signal, (0, 0, self.left, 0))
+        image = signal.transpose(1, 2).unsqueeze(2)
         if self._packed.fits(self, signal):
-            return self._packed(self, signal)
-        return super().forward(signal)
+            made = self._packed(self, image)
+        else:
+            stride, padding, dilation = (1, *self.stride), (0, *self.padding), (1, *self.dilation)
+            weight = self.weight.unsqueeze(2)
+            made = F.conv2d(image, weight, self.bias, stride, padding, dilation)
+        return made.squeeze(2).transpose(1, 2)
 
 
-class ChannelNorm(nn.LayerNorm):
-    """LayerNorm over the channels of (B, D, T)."""
+class Repeated(nn.Module):
+    """(B, T, D) -> (B, 2 T, D): every frame twice."""
+
+    def forward(self, signal: Tensor) -> Tensor:
+        return signal.repeat_interleave(2, dim=1)
+
+
+class FrameNorm(nn.GroupNorm):
+    """GroupNorm of (B, T, D), over time and a group of channels."""
 
     def forward(self, signal: Tensor) -> Tensor:
         return super().forward(signal.transpose(1, 2)).transpose(1, 2)
@@ -184,9 +203,9 @@ class ChannelNorm(nn.LayerNorm):
 
 def _norm(config: TokenizerConfig) -> nn.Module:
     if config.norm == "layer":
-        return ChannelNorm(config.width)
+        return nn.LayerNorm(config.width)
     if config.norm == "group":
-        return nn.GroupNorm(32, config.width, eps=1e-6)
+        return FrameNorm(32, config.width, eps=1e-6)
     return nn.Identity()
 
 

@@ -1,7 +1,6 @@
 """A convolution's weights in the order in which oneDNN multiplies them, as compiled models keep them.
 
-PyTorch brings weights into that order anew in every call, which takes up to half of the time of a short clip. With the
-weights in order the signal stays as it is with channels last too, which is also how the norms read it.
+PyTorch brings weights into that order anew in every call, which takes up to half of the time of a short clip.
 """
 
 from __future__ import annotations
@@ -22,22 +21,21 @@ class PackedWeights:
         self._packed: Tensor | None = None
         self._of: tuple[int, int] | None = None
 
-    def __call__(self, convolution: nn.Conv1d, signal: Tensor) -> Tensor:
-        """What the convolution makes of (B, I, T), where `fits`; memory of the result has the channels last."""
+    def __call__(self, convolution: nn.Conv1d, image: Tensor) -> Tensor:
+        """(B, I, 1, T), best with the channels innermost, -> (B, O, 1, T / stride), where `fits`."""
         weight = convolution.weight
-        across = [1, convolution.stride[0]], [1, convolution.dilation[0]]
+        across = [1, *convolution.stride], [1, *convolution.dilation]
         padding = [0, int(convolution.padding[0])]
         version = (weight.data_ptr(), weight._version)
         if self._packed is None or self._of != version:
-            inputs = [1, *signal.shape[1:2], 1, signal.shape[2]]
             reorder: Any = torch.ops.mkldnn._reorder_convolution_weight
-            self._packed = reorder(weight.detach().unsqueeze(2), padding, *across, 1, inputs)
+            matrix = weight.detach().unsqueeze(2)
+            self._packed = reorder(matrix, padding, *across, 1, [1, *image.shape[1:]])
             self._of = version
         convolve: Any = torch.ops.mkldnn._convolution_pointwise
         plain = (1, "none", [], "")  # one group, and nothing done to the result
-        bias = convolution.bias
-        made: Tensor = convolve(signal.unsqueeze(2), self._packed, bias, padding, *across, *plain)
-        return made.squeeze(2)
+        made: Tensor = convolve(image, self._packed, convolution.bias, padding, *across, *plain)
+        return made
 
     def __reduce__(self) -> tuple[type[PackedWeights], tuple[()]]:
         """A copy, in this process or another, makes its own."""

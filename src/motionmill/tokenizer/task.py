@@ -6,7 +6,7 @@ Shapes: B batch, T frames, F features (272), J = 22 joints.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -29,6 +29,15 @@ _RANGE = 1.5
 _FEET = (7, 8, 10, 11)
 _FOOT_POSITIONS = [8 + 3 * joint + axis for joint in _FEET for axis in range(3)]
 _FOOT_VELOCITIES = [index + 66 for index in _FOOT_POSITIONS]
+_GEOMETRIC = frozenset({"path", "body", "contact"})
+RECONSTRUCTION_LOSSES = _GEOMETRIC | {
+    "all",
+    "positions",
+    "root",
+    "feet",
+    "position_change",
+    "position_acceleration",
+}
 _COUNTED_IN = {
     "contact": "touching",
     "position_change": "changes",
@@ -80,6 +89,7 @@ class TokenizerTask:
         """
         self.data, self.losses, self.normalizer, self.seed = data, losses, normalizer, seed
         self._name, self._micro_batches, self._order = name, micro_batches, order
+        self._used = losses.used()
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             tokenizer = start or Tokenizer(model)
@@ -115,9 +125,12 @@ class TokenizerTask:
     def loss(self, batch: Window) -> Loss:
         target = self.normalizer.normalize(batch.features)
         made = self.model(target)
-        values = reconstruction_losses(made.features.float(), target, batch, self.normalizer)
-        # Where tanh saturates, codes die and no gradient brings them back: keep the vectors in its range.
-        values["range"] = F.relu(made.vectors.float().abs() - _RANGE).square().mean()
+        values = reconstruction_losses(
+            made.features.float(), target, batch, self.normalizer, names=self._used
+        )
+        if "range" in self._used:
+            # Where tanh saturates, codes die and no gradient brings them back: keep the vectors in its range.
+            values["range"] = F.relu(made.vectors.float().abs() - _RANGE).square().mean()
         weights = self.losses.at_step(batch.number // self._micro_batches)
         parts: dict[str, Tensor] = {}
         for name, value in values.items():
@@ -128,6 +141,8 @@ class TokenizerTask:
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:
         assert isinstance(model, Tokenizer)
+        if not self._held_out:
+            return {}
         report = reconstruction_report(model, self.normalizer, self._held_out)
         return report.as_dict()
 
@@ -173,13 +188,19 @@ class TokenizerTask:
 
 
 def reconstruction_losses(
-    made: Tensor, target: Tensor, window: Window, normalizer: Normalizer
+    made: Tensor,
+    target: Tensor,
+    window: Window,
+    normalizer: Normalizer,
+    *,
+    names: Collection[str] = RECONSTRUCTION_LOSSES,
 ) -> dict[str, Tensor]:
     """Named losses of decoded features.
 
     Args:
         made: (B, T, F) decoded, normalised.
         target: (B, T, F) real, normalised.
+        names: those that are wanted; no others are computed.
 
     Returns:
         all, positions, root, feet: smooth L1 in normalised units, of all numbers, of 8:74, of 0:8, and of the feet's
@@ -190,9 +211,10 @@ def reconstruction_losses(
     """
     weight = window.mask.float()
     share = weight / weight.sum()
+    error = F.smooth_l1_loss(made, target, reduction="none")
 
-    def mean(error: Tensor) -> Tensor:
-        return (error.mean(-1) * share).sum()
+    def mean(numbers: Tensor) -> Tensor:
+        return (numbers.mean(-1) * share).sum()
 
     def mean_of_difference(order: int) -> Tensor:
         changes = [x[..., feature.POSITIONS].diff(n=order, dim=1) for x in (made, target)]
@@ -200,8 +222,24 @@ def reconstruction_losses(
         known = weight[:, order:]
         return (change * known).sum() / known.sum().clamp(min=1.0)
 
-    error = F.smooth_l1_loss(made, target, reduction="none")
-    real, decoded = window.features, _denormalize(made, normalizer)
+    terms: dict[str, Callable[[], Tensor]] = {
+        "all": lambda: mean(error),
+        "positions": lambda: mean(error[..., feature.POSITIONS]),
+        "root": lambda: mean(error[..., :8]),
+        "feet": lambda: mean(error[..., _FOOT_POSITIONS]) + mean(error[..., _FOOT_VELOCITIES]),
+        "position_change": lambda: mean_of_difference(1),
+        "position_acceleration": lambda: mean_of_difference(2),
+    }
+    values = {name: term() for name, term in terms.items() if name in names}
+    if not _GEOMETRIC.isdisjoint(names):
+        geometric = _geometric_losses(_denormalize(made, normalizer), window, share)
+        values.update({name: value for name, value in geometric.items() if name in names})
+    return values
+
+
+def _geometric_losses(decoded: Tensor, window: Window, share: Tensor) -> dict[str, Tensor]:
+    """path, body and contact of (B, T, F) denormalised features; `share` (B, T) of a frame in a mean."""
+    real = window.features
     yaw = [heading(matrix_from_6d(x[..., feature.HEADING])) for x in (decoded, real)]
     path = [_path(x, turn) for x, turn in zip((decoded, real), yaw, strict=True)]
     joints = _body_joints(decoded)
@@ -211,15 +249,9 @@ def reconstruction_losses(
     touching = _touching(window)
     slip = (moved - moved_truth).norm(dim=-1)
     return {
-        "all": mean(error),
-        "positions": mean(error[..., feature.POSITIONS]),
-        "root": mean(error[..., :8]),
-        "feet": mean(error[..., _FOOT_POSITIONS]) + mean(error[..., _FOOT_VELOCITIES]),
         "path": ((path[0] - path[1]).norm(dim=-1) * share).sum(),
-        "body": 10 * mean((joints - truth).norm(dim=-1)),
+        "body": 10 * ((joints - truth).norm(dim=-1).mean(-1) * share).sum(),
         "contact": 100 * (slip * touching).sum() / touching.sum().clamp(min=1.0),
-        "position_change": mean_of_difference(1),
-        "position_acceleration": mean_of_difference(2),
     }
 
 

@@ -22,6 +22,7 @@ from motionmill.data.clip import Clip
 from motionmill.data.compose import fill
 from motionmill.data.loader import ShardedClips, load_clips
 from motionmill.data.order import EpochOrder
+from motionmill.data.split_config import Split
 from motionmill.data.statistics import moments_of
 from motionmill.motion.features import Normalizer
 from motionmill.tokenizer.config import TokenizerDataConfig, TokenizerRunConfig
@@ -141,13 +142,20 @@ def _in_memory(config: TokenizerRunConfig, data: Path) -> _Material:
 
 def _streamed(config: TokenizerRunConfig, data: Path) -> _Material:
     """Clips read from their shards when they are needed, in epochs."""
-    memory = int(config.data.stream_gib * 2**30)
-    only = config.data.commercial_only
-    training = ShardedClips(data, "train", commercial_only=only, memory_bytes=memory)
-    held_out = ShardedClips(data, "val", commercial_only=only, memory_bytes=memory)
+
+    def clips_of(split: Split) -> ShardedClips:
+        return ShardedClips(
+            data,
+            split,
+            commercial_only=config.data.commercial_only,
+            memory_bytes=int(config.data.stream_gib * 2**30),
+            may_be_empty=split != "train",
+        )
+
+    training, held_out = clips_of("train"), clips_of("val")
 
     def tested() -> Mapping[str, Sequence[Tensor]]:
-        clips = ShardedClips(data, "test", commercial_only=only, memory_bytes=memory)
+        clips = clips_of("test")
         groups: dict[str, list[Tensor]] = defaultdict(list)
         for row in _spread(range(len(clips)), _MAX_CLIPS_STREAMED):
             groups[clips.name(row).partition("/")[0]].append(clips[row])

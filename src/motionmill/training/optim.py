@@ -19,7 +19,7 @@ def build_optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.Ada
         {"params": [p for p in parameters if p.ndim < 2], "weight_decay": vectors},
     ]
     return torch.optim.AdamW(
-        groups, lr=config.learning_rate, betas=config.betas, eps=config.epsilon, foreach=True
+        groups, lr=config.learning_rate, betas=config.betas, eps=config.epsilon, fused=True
     )
 
 
