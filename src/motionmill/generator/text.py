@@ -13,8 +13,6 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from motionmill.generator.bert import Bert
-
 
 class TextEncoder(Protocol):
     """Sentences -> states."""
@@ -41,21 +39,27 @@ class MiniLM:
 
     def __init__(self, folder: Path | None = None, *, max_pieces: int = 48) -> None:
         """Load the model; `folder` defaults to the installed package's."""
+        os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
         from tokenizers import Tokenizer as PieceTokenizer
+        from transformers import BertModel
+        from transformers.utils import logging as transformers_logging
 
+        transformers_logging.disable_progress_bar()
         folder = folder or minilm_folder()
         self._pieces: Any = PieceTokenizer.from_file(str(folder / "tokenizer.json"))
         self._pieces.enable_truncation(max_pieces)
         self._pieces.enable_padding()
-        self._model = Bert(folder)
+        self._model: Any = BertModel.from_pretrained(
+            str(folder), local_files_only=True, add_pooling_layer=False
+        ).eval()
 
     @torch.inference_mode()
     def encode(self, texts: Sequence[str]) -> list[Tensor]:
         batch = self._pieces.encode_batch(list(texts))
         ids = torch.tensor([row.ids for row in batch])
         mask = torch.tensor([row.attention_mask for row in batch])
-        hidden = self._model(ids, mask)
+        hidden = self._model(input_ids=ids, attention_mask=mask).last_hidden_state.float()
         mean = (hidden * mask.unsqueeze(-1)).sum(1) / mask.sum(1, keepdim=True)
         return [
             torch.cat((mean[row : row + 1], hidden[row, : int(length)])).clone()
