@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from motionmill.training.checkpoint import list_checkpoints
 from motionmill.training.config import ParallelConfig
 from motionmill.training.loop import train
+from tests.data.test_loader import make_dataset
 from tests.training import job
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -160,3 +161,47 @@ def test_a_lost_process_ends_the_job_with_a_word(tmp_path: Path) -> None:
     job.main(run, 50, 0.0)
     job.main(tmp_path / "whole", 50, 0.0)
     assert losses(run) == pytest.approx(losses(tmp_path / "whole"), abs=1e-4)
+
+
+def torchrun(*words: str) -> str:
+    """A command of ours in two processes; what it prints."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    done = subprocess.run(
+        [*command, "-m", "motionmill", *words],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_the_commands_in_two_processes(tmp_path: Path) -> None:
+    """torchrun trains tokenizer, generator and evaluator; one word each, and files that are read alone."""
+    data = str(make_dataset(tmp_path / "data"))
+    short = ["--training.steps", "4", "--training.micro-batches", "2", "--training.threads", "1"]
+    short += ["--training.evaluate-every", "4"]
+    tokenizer, generator, evaluator = (str(tmp_path / name) for name in ("t", "g", "e"))
+    said = torchrun(
+        *("train", "tokenizer", "--recipe", "smoke-tokenizer", "--data", data, "-o", tokenizer),
+        *(*short, "--training.precision", "fp32"),
+    )
+    assert said.splitlines() == [f"{tokenizer}/report.json"]
+    said = torchrun(
+        *("train", "generator", "--recipe", "smoke-generator", "--data", data, "-o", generator),
+        *("--tokenizer", tokenizer, *short, "--training.precision", "fp32"),
+        *("--training.samples-every", "4", "--packing.states", "256"),
+    )
+    assert said.splitlines() == [f"{generator}/generator"]
+    assert (Path(generator) / "samples/step-00000004.png").is_file()
+    said = torchrun(
+        *("train", "evaluator", "--recipe", "smoke-evaluator", "--data", data, "-o", evaluator),
+        *(*short, "--data.batch-size", "4", "--tensorboard"),
+    )
+    assert said.splitlines() == [f"{evaluator}/report.json"]
+    assert list((Path(evaluator) / "tensorboard").iterdir())
+    for run, part in ((tokenizer, "tokenizer"), (generator, "generator"), (evaluator, "evaluator")):
+        tensors = load_file(Path(run) / part / "model.safetensors")
+        assert all(tensor.isfinite().all() for tensor in tensors.values())
