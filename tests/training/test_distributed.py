@@ -30,13 +30,13 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
 
 
-def run_two(folder: Path, steps: int) -> None:
+def run_two(folder: Path, steps: int, shard: int = 0) -> None:
     """The job in two processes, which find each other as those of torchrun do."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     places = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    command = [sys.executable, "-m", "tests.training.job", str(folder), str(steps)]
+    command = [sys.executable, "-m", "tests.training.job", str(folder), str(steps), "0", str(shard)]
     children = [
         subprocess.Popen(
             command,
@@ -73,6 +73,14 @@ def test_two_processes_are_as_good_as_one(tmp_path: Path) -> None:
     assert one.keys() == two.keys()
     for name, tensor in one.items():
         assert (tensor - two[name]).abs().max() < 1e-4, name
+
+
+@pytest.mark.slow
+def test_groups_of_processes_have_copies(tmp_path: Path) -> None:
+    """Two groups of one process: each has all parameters, and gradients are averaged over the groups."""
+    run_two(tmp_path / "copied", 12, shard=1)
+    job.main(tmp_path / "whole", 12)
+    assert losses(tmp_path / "copied") == pytest.approx(losses(tmp_path / "whole"), abs=1e-4)
 
 
 def test_micro_batches_add_up_to_one_large_batch(tmp_path: Path) -> None:
