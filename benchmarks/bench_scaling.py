@@ -4,8 +4,7 @@ python benchmarks/bench_scaling.py DATASET TOKENIZER_RUN --runs FOLDER -o benchm
 
 Three sizes (about 1, 3 and 10 M parameters beside embeddings and head) see the same packs in the same order, the rate
 staying at its peak, so that every evaluation on the way is a point of its own. The fit is that of Hoffmann and others
-(2022): loss = E + A / parameters^a + B / tokens^b. It can be interrupted: runs go on where they stopped. The picture is
-written beside the JSON file.
+(2022): loss = E + A / parameters^a + B / tokens^b. It can be interrupted: runs go on where they stopped.
 """
 
 from __future__ import annotations
@@ -26,6 +25,7 @@ from motionmill.generator.train import train_generator
 
 SIZES = {"1M": (4, 4, 128), "3M": (5, 4, 224), "10M": (8, 6, 336)}
 STATES = 2048
+_LEAST = 0.05  # loss that no model falls below, in the fit
 
 
 def main() -> None:
@@ -37,18 +37,23 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--sizes", nargs="*", default=list(SIZES), choices=list(SIZES))
     parser.add_argument("--threads", type=int)
+    parser.add_argument("--picture", type=Path, help="beside the JSON file by default")
+    parser.add_argument(
+        "--fit-only", action="store_true", help="fit what the runs have so far, train nothing"
+    )
     arguments = parser.parse_args()
     points = []
     for name in arguments.sizes:
         config = recipe(name, arguments.steps, arguments.threads)
         folder = arguments.runs / name
-        train_generator(config, arguments.data, arguments.tokenizer, folder)
+        if not arguments.fit_only:
+            train_generator(config, arguments.data, arguments.tokenizer, folder)
         points += points_of(name, config, folder)
         print(name, "held out", points[-1]["loss"], flush=True)
     fit = fitted(points)
     result = {"host": host(), "points": points, "fit": fit, "says": words(points, fit)}
     arguments.output.write_text(json.dumps(result, indent=1) + "\n")
-    draw(points, fit, arguments.output.with_suffix(".png"))
+    draw(points, fit, arguments.picture or arguments.output.with_suffix(".png"))
     print("\n".join(result["says"]))
 
 
@@ -112,7 +117,7 @@ def fitted(points: list[dict[str, float | str]]) -> dict[str, float]:
     found = least_squares(
         lambda values: np.log(predicted(values)) - np.log(loss),
         x0=[np.log(loss.min() / 2), 3.0, 0.3, 5.0, 0.4],
-        bounds=([-3, -5, 0.05, -5, 0.05], [2, 15, 1.5, 20, 1.5]),
+        bounds=([np.log(_LEAST), -5, 0.05, -5, 0.05], [2, 15, 1.5, 20, 1.5]),
         loss="soft_l1",
     )
     floor, a, alpha, b, beta = (float(value) for value in found.x)
@@ -141,6 +146,11 @@ def words(points: list[dict[str, float | str]], fit: dict[str, float]) -> list[s
         lines.append(
             f"{times} x the tokens ({times * tokens:.3g}): {at(fit, largest, times * tokens):.2f} with "
             f"{largest / 1e6:.0f} M, {at(fit, 1e8, times * tokens):.2f} with 100 M parameters"
+        )
+    if fit["E"] < 2 * _LEAST:
+        lines.append(
+            "The floor E is at the edge of what was allowed: these points do not tell it. Read the predictions as the "
+            "slope going on for ever, which it will not."
         )
     lines.append(
         f"This is very little data: {tokens:.3g} tokens were seen, with repetition, of some hours of motion, against "

@@ -89,7 +89,8 @@ def test_own_clips_through_the_command(tmp_path: Path, capsys: pytest.CaptureFix
     recipe = tmp_path / "quick.yaml"
     recipe.write_text(
         "data: {batch_size: 4, start_offsets: [0]}\nprompts: [a person walks]\nmotions_a_prompt: 2\n"
-        "training: {steps: 3, log_every: 1, evaluate_every: 3, precision: fp32}\n",
+        "training: {steps: 3, log_every: 1, evaluate_every: 3, precision: fp32}\n"
+        "ranker_training: {steps: 2, log_every: 1, evaluate_every: 2, precision: fp32}\n",
         encoding="utf-8",
     )
     tuned = tmp_path / "tuned"
@@ -102,7 +103,13 @@ def test_own_clips_through_the_command(tmp_path: Path, capsys: pytest.CaptureFix
     assert release.generator.state_dict().keys() == before.state_dict().keys()
     merged = tmp_path / "merged"
     assert main(["finetune", "mini", "--adapter", str(tuned / "adapter"), "-o", str(merged)]) == 0
-    one, two = (x.generator.head.weight for x in (release, load_release(merged)))
+    again = load_release(merged)
+    one, two = (x.generator.head.weight for x in (release, again))
     assert (one - two).abs().max() < 2e-3  # stored as float16
+    one, two, old = (
+        x.ranker.model.text_output.weight for x in (release, again, load_release("mini"))
+    )
+    assert torch.equal(one, two)
+    assert not torch.equal(one, old)  # the ranker has learnt too, and goes with the adapter
     assert main(["finetune", "mini", "-o", str(merged)]) == 2
     assert "--data" in capsys.readouterr().err

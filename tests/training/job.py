@@ -1,4 +1,7 @@
-"""A tiny generator's training, for tests in one and in several processes: python -m tests.training.job RUN STEPS."""
+"""A tiny generator's training, for tests in one and in several processes: python -m tests.training.job RUN STEPS.
+
+Further arguments: seconds to wait before a batch, processes that share one copy of the model.
+"""
 
 from __future__ import annotations
 
@@ -83,15 +86,18 @@ def make_task(seconds: float = 0.0, model: GeneratorConfig = MODEL) -> Generator
     return task
 
 
-def main(folder: Path, steps: int, seconds: float) -> None:
+def main(folder: Path, steps: int, seconds: float = 0.0, shard: int | None = None) -> None:
     rhythm = {"checkpoint_seconds": 0.2} if seconds else {}
-    config = CONFIG.model_copy(update={"steps": steps, **rhythm})
+    parallel = CONFIG.parallel.model_copy(update={"shard": shard})
     # The schedule is that of the whole run, wherever this part of it ends.
-    config = config.model_copy(update={"schedule": "milestones"})
+    config = CONFIG.model_copy(
+        update={"steps": steps, "schedule": "milestones", "parallel": parallel, **rhythm}
+    )
     model = train(make_task(seconds), config, folder)
     if main_process():
         save_weights(model, MODEL, folder / "generator")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]) if len(sys.argv) > 3 else 0.0)
+    seconds, shard = [*sys.argv[3:], "0", "0"][:2]
+    main(Path(sys.argv[1]), int(sys.argv[2]), float(seconds), int(shard) or None)

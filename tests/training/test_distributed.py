@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from motionmill.training.checkpoint import list_checkpoints
 from motionmill.training.config import ParallelConfig
 from motionmill.training.loop import train
+from tests.data.test_loader import make_dataset
 from tests.training import job
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,13 +30,13 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
 
 
-def run_two(folder: Path, steps: int) -> None:
+def run_two(folder: Path, steps: int, shard: int = 0) -> None:
     """The job in two processes, which find each other as those of torchrun do."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     places = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    command = [sys.executable, "-m", "tests.training.job", str(folder), str(steps)]
+    command = [sys.executable, "-m", "tests.training.job", str(folder), str(steps), "0", str(shard)]
     children = [
         subprocess.Popen(
             command,
@@ -72,6 +73,14 @@ def test_two_processes_are_as_good_as_one(tmp_path: Path) -> None:
     assert one.keys() == two.keys()
     for name, tensor in one.items():
         assert (tensor - two[name]).abs().max() < 1e-4, name
+
+
+@pytest.mark.slow
+def test_groups_of_processes_have_copies(tmp_path: Path) -> None:
+    """Two groups of one process: each has all parameters, and gradients are averaged over the groups."""
+    run_two(tmp_path / "copied", 12, shard=1)
+    job.main(tmp_path / "whole", 12)
+    assert losses(tmp_path / "copied") == pytest.approx(losses(tmp_path / "whole"), abs=1e-4)
 
 
 def test_micro_batches_add_up_to_one_large_batch(tmp_path: Path) -> None:
@@ -160,3 +169,47 @@ def test_a_lost_process_ends_the_job_with_a_word(tmp_path: Path) -> None:
     job.main(run, 50, 0.0)
     job.main(tmp_path / "whole", 50, 0.0)
     assert losses(run) == pytest.approx(losses(tmp_path / "whole"), abs=1e-4)
+
+
+def torchrun(*words: str) -> str:
+    """A command of ours in two processes; what it prints."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    done = subprocess.run(
+        [*command, "-m", "motionmill", *words],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_the_commands_in_two_processes(tmp_path: Path) -> None:
+    """torchrun trains tokenizer, generator and evaluator; one word each, and files that are read alone."""
+    data = str(make_dataset(tmp_path / "data"))
+    short = ["--training.steps", "4", "--training.micro-batches", "2", "--training.threads", "1"]
+    short += ["--training.evaluate-every", "4"]
+    tokenizer, generator, evaluator = (str(tmp_path / name) for name in ("t", "g", "e"))
+    said = torchrun(
+        *("train", "tokenizer", "--recipe", "smoke-tokenizer", "--data", data, "-o", tokenizer),
+        *(*short, "--training.precision", "fp32"),
+    )
+    assert said.splitlines() == [f"{tokenizer}/report.json"]
+    said = torchrun(
+        *("train", "generator", "--recipe", "smoke-generator", "--data", data, "-o", generator),
+        *("--tokenizer", tokenizer, *short, "--training.precision", "fp32"),
+        *("--training.samples-every", "4", "--packing.states", "256"),
+    )
+    assert said.splitlines() == [f"{generator}/generator"]
+    assert (Path(generator) / "samples/step-00000004.png").is_file()
+    said = torchrun(
+        *("train", "evaluator", "--recipe", "smoke-evaluator", "--data", data, "-o", evaluator),
+        *(*short, "--data.batch-size", "4", "--tensorboard"),
+    )
+    assert said.splitlines() == [f"{evaluator}/report.json"]
+    assert list((Path(evaluator) / "tensorboard").iterdir())
+    for run, part in ((tokenizer, "tokenizer"), (generator, "generator"), (evaluator, "evaluator")):
+        tensors = load_file(Path(run) / part / "model.safetensors")
+        assert all(tensor.isfinite().all() for tensor in tensors.values())

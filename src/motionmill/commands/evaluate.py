@@ -7,7 +7,7 @@ from typing import Literal
 
 import tyro
 
-from motionmill.commands.options import Output
+from motionmill.commands.options import Output, say_once
 from motionmill.config import Config
 
 
@@ -18,6 +18,7 @@ def train_evaluator(
     output: Output,
     recipe: str = "evaluator",
     device: str | None = None,
+    tensorboard: bool = False,
 ) -> None:
     """A data set -> an evaluator, in whose space metrics are measured; goes on where it stopped.
 
@@ -26,14 +27,16 @@ def train_evaluator(
         output: the run's folder.
         recipe: name of a shipped recipe, or a YAML file.
         device: cpu, cuda, mps.
+        tensorboard: write the numbers for TensorBoard too.
     """
     from motionmill.evaluation import train
     from motionmill.evaluation.config import EvaluatorRunConfig
     from motionmill.training.device import choose_device
 
     assert isinstance(config, EvaluatorRunConfig)
-    run = train.train_evaluator(config, data, output, device=choose_device(device))
-    print(f"{run / 'report.json'}")
+    where = choose_device(device)
+    run = train.train_evaluator(config, data, output, device=where, tensorboard=tensorboard)
+    say_once(run / "report.json")
 
 
 def evaluate(

@@ -93,3 +93,11 @@ class RewriteOptions(Config):
         return (
             chat_rewriting(url=self.rewrite_url, model=self.rewrite_model) if self.rewrite else None
         )
+
+
+def say_once(path: Path) -> None:
+    """Print a result; of several processes the main one does."""
+    from motionmill.training.processes import main_process
+
+    if main_process():
+        print(f"{path}")

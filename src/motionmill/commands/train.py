@@ -6,7 +6,7 @@ from pathlib import Path
 
 import tyro
 
-from motionmill.commands.options import Output
+from motionmill.commands.options import Output, say_once
 from motionmill.config import Config
 
 
@@ -39,7 +39,7 @@ def tokenizer(
     run = train.train_tokenizer(
         config, data, output, start=start, device=where, tensorboard=tensorboard
     )
-    _say(run / "report.json")
+    say_once(run / "report.json")
 
 
 def generator(
@@ -71,7 +71,7 @@ def generator(
     run = train.train_generator(
         config, data, tokenizer, output, device=where, tensorboard=tensorboard
     )
-    _say(run / "generator")
+    say_once(run / "generator")
 
 
 def ranker(
@@ -101,7 +101,7 @@ def ranker(
     assert isinstance(config, RankerRunConfig)
     where = choose_device(device)
     run = train.train_ranker(config, data, tokenizer, output, device=where, tensorboard=tensorboard)
-    _say(run / "ranker")
+    say_once(run / "ranker")
 
 
 def plan(
@@ -174,11 +174,3 @@ def export(
     assert isinstance(config, ReleaseConfig)
     export(run, output, config, card, ranker=ranker, tokenizer=tokenizer)
     print(f"{output}")
-
-
-def _say(path: Path) -> None:
-    """A result, once: of several processes the main one prints it."""
-    from motionmill.training.processes import main_process
-
-    if main_process():
-        print(f"{path}")

@@ -24,6 +24,7 @@ from motionmill.generator.text import MiniLM
 from motionmill.generator.text_states import TextStates
 from motionmill.tokenizer.train import fit_normalizer
 from motionmill.training.loop import train
+from motionmill.training.processes import main_first, main_process
 from motionmill.training.progress import progress_bar
 from motionmill.training.weights import write_text
 
@@ -37,12 +38,14 @@ def train_evaluator(
     *,
     device: torch.device | None = None,
     cache: Path | None = None,
+    tensorboard: bool = False,
 ) -> Path:
     """Train, or go on with a run that was stopped; returns the run folder.
 
     Args:
         data: a data set of `motionmill data run`.
         cache: where text states are kept; `text-states` in the data set by default.
+        tensorboard: write the numbers for TensorBoard too.
 
     Raises:
         FileNotFoundError, ValueError: no data set, or no clips in it.
@@ -50,10 +53,11 @@ def train_evaluator(
     clips = load_clips(data, commercial_only=config.data.commercial_only)
     training = [clip for clip in clips["train"] if len(clip) >= _MIN_FRAMES]
     output.mkdir(parents=True, exist_ok=True)
-    save_config(config, output / "config.yaml")
+    if main_process():
+        save_config(config, output / "config.yaml")
     states = TextStates(MiniLM, cache or data / "text-states")
     texts = {text for clip in training for text in captions_of(clip, config.data.captions_per_clip)}
-    with progress_bar("captions") as progress:
+    with main_first(device), progress_bar("captions") as progress:
         states.add([*texts, *map(mirror_caption, texts)], progress=progress)
         states.add([clip.captions[0] for clip in clips["val"]])
     normalizer = fit_normalizer(training)
@@ -67,7 +71,9 @@ def train_evaluator(
         normalizer=normalizer,
         seed=config.training.seed,
     )
-    model = train(task, config.training, output, device=device)
+    model = train(task, config.training, output, device=device, tensorboard=tensorboard)
+    if not main_process():
+        return output
     assert isinstance(model, EvaluatorInTraining)
     result = TrainedEvaluator(model.evaluator.cpu().eval(), normalizer, MiniLMWords())
     result.save(output / "evaluator")

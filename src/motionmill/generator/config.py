@@ -276,12 +276,14 @@ class FinetuneConfig(Config):
     """What `motionmill finetune` does beside reading clips.
 
     Rows are drawn from own clips and, as many as `known` says, from what the model itself makes of `prompts` before it
-    is trained: `motions_a_prompt` motions of each.
+    is trained: `motions_a_prompt` motions of each. The model's ranker, where it has one, is trained on as
+    `ranker_training` says: it has to know the new action too, or it would choose others.
     """
 
     lora: LoraConfig = LoraConfig()
     data: GeneratorDataConfig = GeneratorDataConfig()
     training: TrainingConfig = TrainingConfig()
+    ranker_training: TrainingConfig = TrainingConfig(steps=300, learning_rate=3e-4)
     known: float = Field(0.5, ge=0, lt=1)
     motions_a_prompt: int = Field(4, gt=0)
     prompts: tuple[str, ...] = ()

@@ -1,7 +1,7 @@
 """`motionmill finetune`: a release and own clips -> the release with a new action, by adapters beside its matrices.
 
 Half of what is trained on are own clips; the other half is what the model itself makes of everyday prompts before it is
-trained, so that it goes on knowing them.
+trained, so that it goes on knowing them. The ranker learns from both too, or it would choose what it knew before.
 """
 
 from __future__ import annotations
@@ -16,13 +16,19 @@ import torch
 from torch import Tensor
 
 from motionmill.config import save_config
+from motionmill.data.captions import mirror_caption
 from motionmill.data.clip import Clip
 from motionmill.data.config import DataConfig
 from motionmill.data.engine import build
 from motionmill.data.loader import load_clips
 from motionmill.data.quality_config import DuplicateConfig
 from motionmill.data.split_config import SplitConfig
-from motionmill.generator.config import FinetuneConfig, SamplingConfig, TextConfig
+from motionmill.generator.config import (
+    FinetuneConfig,
+    RankerDataConfig,
+    SamplingConfig,
+    TextConfig,
+)
 from motionmill.generator.engine import Engine, Request
 from motionmill.generator.lora import (
     add_adapters,
@@ -31,10 +37,13 @@ from motionmill.generator.lora import (
     save_adapters,
 )
 from motionmill.generator.model import Generator
+from motionmill.generator.ranker import Ranker, TrainedRanker
+from motionmill.generator.ranker_task import RankerTask
 from motionmill.generator.release import CARD_NAME, Release, find_release, load_release
 from motionmill.generator.task import Example, GeneratorTask, make_examples
 from motionmill.generator.text_states import TextStates
 from motionmill.generator.train import text_encoder
+from motionmill.tokenizer.encode import MotionCodec
 from motionmill.tokenizer.task import reconstruction_report
 from motionmill.training.loop import train
 from motionmill.training.progress import progress_bar
@@ -42,6 +51,7 @@ from motionmill.training.progress import progress_bar
 logger = logging.getLogger(__name__)
 
 _MAX_LOST_MM = 80.0
+_RANKER = "ranker"
 _OWN = "own clips"
 _KNOWN = "what the model makes"
 
@@ -73,7 +83,8 @@ def finetune(
     states = TextStates(lambda: text_encoder(settings, device), output / "text-states")
     with progress_bar("captions") as progress:
         texts = {text for example in own for text in example.captions}
-        states.add(["", *texts, *config.prompts], progress=progress)
+        everything = ["", *texts, *config.prompts]
+        states.add([*everything, *map(mirror_caption, everything)], progress=progress)
     known = _known(config, model, states, seed=config.training.seed) if config.known else []
     rows = _weighed(own, 1 - config.known) + _weighed(known, config.known)
     output.mkdir(parents=True, exist_ok=True)
@@ -91,7 +102,11 @@ def finetune(
     )
     tuned = train(task, config.training, output / "run", device=device)
     assert isinstance(tuned, Generator)
-    _write(whole, tuned.cpu().float(), config, output, find_release(release))
+    ranker = None
+    if whole.ranker is not None:
+        ranker = _tuned_ranker(whole.ranker, codec, config, rows, states, output, device)
+    changed = replace(whole, generator=tuned.cpu().float(), ranker=ranker)
+    _write(changed, config, output, find_release(release))
 
 
 def merge(release: str | Path, adapter: Path, output: Path) -> None:
@@ -103,6 +118,8 @@ def merge(release: str | Path, adapter: Path, output: Path) -> None:
     whole = load_release(release)
     load_adapters(whole.generator, adapter)
     merge_adapters(whole.generator)
+    if (adapter / _RANKER).is_dir():
+        whole = replace(whole, ranker=TrainedRanker.load(adapter / _RANKER, whole.codec.normalizer))
     folder = find_release(release)
     card = (folder / CARD_NAME).read_text(encoding="utf-8")
     whole.save(output, f"{card.rstrip()}\n\nMerged with the adapter {adapter.name}.\n")
@@ -187,20 +204,47 @@ def _weighed(examples: Sequence[Example], share: float) -> list[Example]:
     return [replace(example, weight=share * example.weight / total) for example in examples]
 
 
-def _write(
-    whole: Release, tuned: Generator, config: FinetuneConfig, output: Path, source: Path
-) -> None:
-    save_adapters(tuned, config.lora, output / "adapter")
-    merge_adapters(tuned)
+def _tuned_ranker(
+    ranker: TrainedRanker,
+    codec: MotionCodec,
+    config: FinetuneConfig,
+    rows: Sequence[Example],
+    states: TextStates,
+    output: Path,
+    device: torch.device | None,
+) -> TrainedRanker:
+    """The ranker, trained on with the same rows; motions of the same captions are of one kind."""
+    examples = [replace(row, kind="; ".join(sorted(row.captions))) for row in rows]
+    task = RankerTask(
+        ranker.model.config,
+        RankerDataConfig(),
+        examples,
+        [],
+        states,
+        normalizer=codec.normalizer,
+        decoded=list(codec.decode_all([row.tokens for row in rows])),
+        decoded_held_out=[],
+        start=ranker.model,
+        seed=config.ranker_training.seed,
+    )
+    tuned = train(task, config.ranker_training, output / "run-ranker", device=device)
+    assert isinstance(tuned, Ranker)
+    return TrainedRanker(tuned.cpu(), codec.normalizer)
+
+
+def _write(tuned: Release, config: FinetuneConfig, output: Path, source: Path) -> None:
+    """`adapter/` and `release/` of a release whose generator has adapters."""
+    save_adapters(tuned.generator, config.lora, output / "adapter")
+    if tuned.ranker is not None:
+        tuned.ranker.save(output / "adapter" / _RANKER)
+    merge_adapters(tuned.generator)
     card = (source / CARD_NAME).read_text(encoding="utf-8").rstrip()
     note = (
-        f"## Tuned\n\nTuned from {whole.config.name} on {_OWN}; `finetune.yaml` has the settings."
+        f"## Tuned\n\nTuned from {tuned.config.name} on {_OWN}; `finetune.yaml` has the settings."
     )
-    name = f"{whole.config.name}-tuned"
-    release = replace(
-        whole, config=whole.config.model_copy(update={"name": name}), generator=tuned.eval()
-    )
+    named = tuned.config.model_copy(update={"name": f"{tuned.config.name}-tuned"})
+    tuned.generator.eval()
     # What is needed while tuning is not part of the release.
     release_folder = output / "release"
-    release.save(release_folder, f"{card}\n\n{note}\n")
+    replace(tuned, config=named).save(release_folder, f"{card}\n\n{note}\n")
     shutil.copyfile(output / "finetune.yaml", release_folder / "finetune.yaml")

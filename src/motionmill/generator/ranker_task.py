@@ -58,14 +58,19 @@ class RankerTask:
         normalizer: Normalizer,
         decoded: Sequence[Tensor],
         decoded_held_out: Sequence[Tensor],
+        start: Ranker | None = None,
         seed: int = 0,
     ) -> None:
-        """Args: decoded: (T, 272) features that the tokenizer makes of each example's tokens; the same held out."""
+        """Begin with random weights, or where `start` stands.
+
+        Args:
+            decoded: (T, 272) features that the tokenizer makes of each example's tokens; the same held out.
+        """
         self.config, self.data, self.states, self.seed = model, data, states, seed
         self._mean, self._std = normalizer.mean.float(), normalizer.std.float()
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            self.model: nn.Module = Ranker(model)
+            self.model: nn.Module = start or Ranker(model)
         self._train, self._held_out = list(train), list(held_out)
         self._decoded, self._decoded_held_out = decoded, decoded_held_out
         self._weights = torch.tensor([example.weight for example in train], dtype=torch.float64)

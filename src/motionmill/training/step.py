@@ -144,6 +144,6 @@ def _explain_memory(error: RuntimeError, facts: Facts) -> None:
     size = " and ".join(f"{count:g} {kind}" for kind, count in list(facts.counts.items())[:2])
     raise ValueError(
         f"a batch of {size} does not fit the memory ({text.splitlines()[0][:120]}); lower the batch "
-        "(data.batch_size, data.pack_states or data.window_frames) and raise training.micro_batches by the same "
+        "(data.batch_size, packing.states or data.window_frames) and raise training.micro_batches by the same "
         "factor, or give --training.parallel.checkpoint-activations; motionmill train plan says what is needed"
     ) from error
