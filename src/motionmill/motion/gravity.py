@@ -24,7 +24,7 @@ _WIDTH: Final = 1.1  # standard deviation of that filter, frames at 30 fps
 _AROUND: Final = 3  # frames at 30 fps around such a fall that are smoothed with it
 _IN_THE_AIR: Final = (
     0.025,
-    0.06,
+    0.075,
 )  # metres over the floor: nothing touches it, but a step might reach it
 _NEARLY: Final = 0.02  # metres
 _MOVING: Final = 0.5  # m/s across the floor; who moves less may hang or sit
