@@ -59,7 +59,8 @@ def test_nobody_hovers_in_a_jump() -> None:
     motion.root[20:25, 1] += 0.2
     hovers = gravity.hovering(legs_of(motion))
     assert not hovers[10:35].any()
-    assert hovers[:8].all() and hovers[40:].all()
+    assert hovers[:8].all()
+    assert hovers[40:].all()
 
 
 def test_only_the_lowest_feet_carry() -> None:
