@@ -4,8 +4,10 @@
 
 The same real clips everywhere: Bandai's, whose captions the model is asked for at the clips' lengths, and clips of the
 other sources. They are spoilt by a root that walks at random (2 mm a frame), by joints that tremble (1 cm) and by slow
-errors as a model makes them; reconstructed by the tokenizer of `mini`; and `mini` generates from their captions.
-Strengths 0 (as it came), 0.5 and 1. For motion made from a clean clip the weights of the slide come from that clip.
+errors as a model makes them; reconstructed by the tokenizer of `mini`; and `mini` generates from their captions, one
+each and three in a row. Strengths 0 (as it came), 0.5 and 1. For motion made from a clean clip the weights of the slide
+come from that clip. "Held" is the slide of the feet that the clean-up holds, "again" the most by which a second
+clean-up moves a clip.
 """
 
 from __future__ import annotations
@@ -47,6 +49,7 @@ _COLUMNS = {
     "held": ("held_slide_mm", "mm/frame"),
     "moved": ("from_input_mm", "mm"),
     "from real": ("from_real_mm", "mm"),
+    "again": ("again_most_mm", "mm"),
     "frames/s": ("frames_per_cpu_second", ""),
 }
 
@@ -141,7 +144,17 @@ def collect(arguments: argparse.Namespace) -> dict[str, list[Pair]]:
         cleanup=0,
     )
     kinds["generated"] = [Pair(m, r, False) for m, r in zip(made, bandai, strict=True)]
+    kinds["timelines"] = [Pair(motion, motion, False) for motion in timelines(pipeline, clips)]
     return kinds
+
+
+def timelines(pipeline: TextToMotion, clips: Sequence[packed.PackedClip]) -> list[Motion]:
+    """Motions that do three things one after the other, three seconds each."""
+    prompts = [clip.captions[0] for clip in clips]
+    return [
+        pipeline.timeline([(prompt, 3.0) for prompt in prompts[at : at + 3]], cleanup=0)
+        for at in range(0, len(prompts) - 2, 3)
+    ]
 
 
 def sample(folder: Path, count: int, rng: random.Random) -> list[packed.PackedClip]:
@@ -185,10 +198,17 @@ def measured(
     }
     if all(pair.made_from_real for pair in pairs):
         row["from_real_mm"] = mean(distance(m, p.real) for m, p in both)
+        ratios = sorted(physics.jitter(m) / physics.jitter(p.real) for m, p in both)
+        row["jitter_to_real_p50"], row["jitter_to_real_p90"] = (
+            round(ratios[int(share * len(ratios))], 3) for share in (0.5, 0.9)
+        )
+    row |= held_slide(cleaned, pairs)
     if strength:
         frames = sum(len(pair.motion) for pair in pairs)
         row["frames_per_cpu_second"] = round(frames / statistics.median(seconds))
-        row |= held_slide(cleaned, pairs)
+    if strength == 1:
+        again = [distance(cleanup.clean(motion), motion) for motion in cleaned]
+        row["again_most_mm"] = round(max(again), 4)
     return row, cleaned
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from motionmill.formats import packed
-from motionmill.motion import cleanup, legs, physics, smoothing
+from motionmill.motion import cleanup, footlock, legs, physics, smoothing
 from motionmill.motion.motion import Motion
 from motionmill.motion.retarget import retarget
 from motionmill.motion.rotations import matrix_from_axis_angle, yaw_matrix
@@ -155,6 +155,36 @@ def test_knees_bent_backwards_are_straightened(real: dict[str, Motion]) -> None:
     backwards = replace(real["walk"], rotations=rotations)
     assert float(bends(backwards).max()) < 0
     assert float(bends(cleanup.clean(backwards)).min()) > -0.01
+
+
+@pytest.mark.parametrize("name", ["lie", "squat"])
+def test_who_hardly_moves_does_not_tremble(real: dict[str, Motion], name: str) -> None:
+    spoilt = trembling(real[name])
+    assert physics.jitter(spoilt) > 40 * physics.jitter(real[name])
+    assert physics.jitter(cleanup.clean(spoilt)) < physics.jitter(real[name])
+
+
+def test_a_kick_is_not_blunted(real: dict[str, Motion]) -> None:
+    """The widest filter takes only what noise explains."""
+    clip = real["kick"]
+    fastest = [
+        float(motion.joints()[:, 10:12].diff(dim=0).norm(dim=-1).max())
+        for motion in (clip, cleanup.clean(trembling(clip)))
+    ]
+    assert fastest[1] > 0.93 * fastest[0]
+
+
+def test_a_held_heel_takes_the_toes_along(real: dict[str, Motion]) -> None:
+    walk = legs.legs_of(real["walk"])
+    held = torch.zeros(len(real["walk"]), 4, dtype=torch.float64)
+    held[20:26, 0] = 1.0  # and the toes are free
+    steps = torch.zeros(len(held) - 1, 4, 3, dtype=torch.float64)
+    lengths = []
+    for rigid in (0.0, 0.5):
+        ankles, toes = footlock.foot_targets(walk, held, pressed=held, steps=steps, rigid=rigid)
+        lengths.append((toes - ankles)[20:26, 0, ::2].norm(dim=-1))
+    own = (walk.toes - walk.ankles)[20:26, 0, ::2].norm(dim=-1)
+    assert float((lengths[1] - own).abs().mean()) < 0.6 * float((lengths[0] - own).abs().mean())
 
 
 def test_flight_stays(real: dict[str, Motion]) -> None:

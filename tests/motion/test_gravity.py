@@ -54,6 +54,15 @@ def test_who_moves_along_just_over_the_floor_hovers() -> None:
     assert not gravity.hovering(legs_of(standing(0.0, 1.0))).any()
 
 
+def test_nobody_hovers_in_a_jump() -> None:
+    motion = standing(0.04, 1.0)
+    motion.root[20:25, 1] += 0.2
+    hovers = gravity.hovering(legs_of(motion))
+    assert not hovers[10:35].any()
+    assert hovers[:8].all()
+    assert hovers[40:].all()
+
+
 def test_only_the_lowest_feet_carry() -> None:
     motion = standing(0.0, 1.0)
     assert (gravity.lowest(legs_of(motion)) == 1).all()
