@@ -38,7 +38,8 @@ def run(
         address: of the Ray cluster, "auto" for the one of this machine; empty starts one here.
         workers: processes, with the local executor; by default one a core.
         gpus: taken by each worker that finds people in videos, on Ray.
-        run: with --estimator "work list", the estimator's command; {list} and {folder} stand for the list and its folder.
+        run: with --estimator "work list", the estimator's command; {list} and {folder} stand for the list and
+            its folder.
     """
     import os
 

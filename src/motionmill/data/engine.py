@@ -98,7 +98,8 @@ def build(
         executor: who does the work; this process by default.
         gpus: taken by each worker that finds people in videos.
         ready: loads what finds people in videos, once a worker; MediaPipe by default.
-        command: of the estimator that works on the work list (`worklist.run_command`); empty where somebody else starts it.
+        command: of the estimator that works on the work list (`worklist.run_command`); empty where somebody else starts
+            it.
         progress: told of every unit.
 
     Raises:
