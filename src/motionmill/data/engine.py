@@ -260,8 +260,10 @@ def _finish(run: _Run, units: Sequence[str], *, asks: bool = True) -> Summary:
     start = functools.partial(start_packing, folder.root, config)
     tallies = _do(run, Step("pack", start), units, "shards")
     run.journal.add({"step": "card", "begun": time.time(), "units": 1})
+    begun = time.perf_counter()
     gather(folder, units)
     write_card(folder, run.config)
+    run.journal.add({"step": "card", "tally": {"seconds.card": time.perf_counter() - begun}})
     kept, rejected, waiting = (
         int(sum(tally[name] for tally in tallies)) for name in ("kept", "rejected", "waiting")
     )
