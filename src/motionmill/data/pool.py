@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing import (
     connection,
-    forkserver,
     get_all_start_methods,
     get_context,
     parent_process,
