@@ -16,7 +16,6 @@ import contextlib
 import json
 import os
 import re
-import resource
 import shutil
 import statistics
 import subprocess
@@ -31,7 +30,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from host import host
+from host import host, peak_megabytes
 
 from motionmill.data.config import DataConfig
 from motionmill.data.engine import build
@@ -138,8 +137,8 @@ def one_run(source: Path, workers: int) -> dict[str, Any]:
         "clips_a_second": round(clips / seconds, 1),
         "cpu_ms_a_clip": round(1e3 * processor / clips, 3),
         "peak_megabytes": {
-            "driver": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
-            "largest_worker": round(watch.peak_kilobytes / 1024),
+            "driver": peak_megabytes(),
+            "largest_worker": round(watch.peak_kilobytes / 1024, 1),
         },
         "kilobytes_a_clip": round(size / clips / 1e3, 1),
         "stage_ms_a_clip": {name: round(1e3 * value / clips, 3) for name, value in stages.items()},
