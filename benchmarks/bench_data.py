@@ -5,8 +5,8 @@
     python benchmarks/bench_data.py --clips 2000 --workers 1 2     # two workers against one, in turns
 
 Synthetic people who walk and gesticulate, each in their own way, go as packed shards through stages 5 to 12, each size
-in a process of its own, whose peak of memory is told. Ten-second clips are timed stage by stage. From the costs follows
-what 2 million clips and 2,000 hours of video take on --cores cores and --gpus GPUs.
+in a process of its own, whose peak of memory is told step by step. Ten-second clips are timed stage by stage. From the
+costs follows what 2 million clips and 2,000 hours of video take on --cores cores and --gpus GPUs.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from host import host, peak_megabytes
+from host import forget_peak, host, peak_megabytes
 
 from motionmill.data.config import DataConfig
 from motionmill.data.engine import build
@@ -117,7 +117,10 @@ def one_run(source: Path, workers: int) -> dict[str, Any]:
     watch = Workers()
     watch.start()
     begun, processor = time.perf_counter(), time.process_time()
-    summary = build([source], output, loose(), executor=ProcessPool(workers))
+    peaks = Peaks()
+    pool = ProcessPool(workers)
+    summary = build([source], output, loose(), executor=pool, progress=peaks.begin)
+    peaks.end()
     seconds, processor = time.perf_counter() - begun, time.process_time() - processor
     watch.stop()
     processor += watch.seconds
@@ -137,12 +140,30 @@ def one_run(source: Path, workers: int) -> dict[str, Any]:
         "clips_a_second": round(clips / seconds, 1),
         "cpu_ms_a_clip": round(1e3 * processor / clips, 3),
         "peak_megabytes": {
-            "driver": peak_megabytes(),
+            "driver": peaks.megabytes,
             "largest_worker": round(watch.peak_kilobytes / 1024, 1),
         },
         "kilobytes_a_clip": round(size / clips / 1e3, 1),
         "stage_ms_a_clip": {name: round(1e3 * value / clips, 3) for name, value in stages.items()},
     }
+
+
+class Peaks:
+    """The most memory that this process has in each step."""
+
+    def __init__(self) -> None:
+        self.megabytes: dict[str, float | None] = {}
+        self._step = "start"
+
+    def begin(self, step: str, done: int, total: int) -> None:
+        """Told of every unit; the first word of a step is that none is done."""
+        if done == 0:
+            self.end()
+            self._step = step
+
+    def end(self) -> None:
+        self.megabytes[self._step] = peak_megabytes()
+        forget_peak()
 
 
 class Workers(threading.Thread):
@@ -265,7 +286,7 @@ def loose() -> DataConfig:
             if name.startswith("max_") and not isinstance(value, bool):
                 values[name] = type(value)(1_000_000)
             elif name.startswith("min_"):
-                values[name] = type(value)(1)
+                values[name] = 1 if isinstance(value, int) else 0.0
         changes[part] = values
     changes["cut"] = {"max_frames": 300}
     return DataConfig.model_validate(config.model_dump() | changes)
