@@ -5,28 +5,32 @@
     python benchmarks/bench_data.py --clips 2000 --workers 1 2     # two workers against one, in turns
 
 Synthetic people who walk and gesticulate, each in their own way, go as packed shards through stages 5 to 12, each size
-in a process of its own, whose peak of memory is told. Ten-second clips are timed stage by stage. From the costs follows
-what 2 million clips and 2,000 hours of video take on --cores cores and --gpus GPUs.
+in a process of its own, whose peak of memory is told step by step. Ten-second clips are timed stage by stage. From the
+costs follows what 2 million clips and 2,000 hours of video take on --cores cores and --gpus GPUs.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
-import resource
+import os
+import re
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from host import host
+from host import forget_peak, host, peak_megabytes
 
 from motionmill.data.config import DataConfig
 from motionmill.data.engine import build
@@ -110,9 +114,16 @@ def at_size(
 def one_run(source: Path, workers: int) -> dict[str, Any]:
     """One build in this process; the peak counts workers too, each for itself."""
     output = source.parent / f"dataset-{time.time_ns()}"
-    begun, processor = time.perf_counter(), used()
-    summary = build([source], output, loose(), executor=ProcessPool(workers))
-    seconds, processor = time.perf_counter() - begun, used() - processor
+    watch = Workers()
+    watch.start()
+    begun, processor = time.perf_counter(), time.process_time()
+    peaks = Peaks()
+    pool = ProcessPool(workers)
+    summary = build([source], output, loose(), executor=pool, progress=peaks.begin)
+    peaks.end()
+    seconds, processor = time.perf_counter() - begun, time.process_time() - processor
+    watch.stop()
+    processor += watch.seconds
     stages: dict[str, float] = defaultdict(float)
     for entry in Journal(Folder(output)):
         for key, value in entry.get("tally", {}).items():
@@ -121,7 +132,6 @@ def one_run(source: Path, workers: int) -> dict[str, Any]:
     clips = summary.kept + summary.rejected
     size = sum(path.stat().st_size for path in output.rglob("*") if path.is_file())
     shutil.rmtree(output)
-    who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     return {
         "clips": clips,
         "kept": summary.kept,
@@ -130,18 +140,71 @@ def one_run(source: Path, workers: int) -> dict[str, Any]:
         "clips_a_second": round(clips / seconds, 1),
         "cpu_ms_a_clip": round(1e3 * processor / clips, 3),
         "peak_megabytes": {
-            name: round(resource.getrusage(one).ru_maxrss / 1024)
-            for name, one in zip(("driver", "largest_worker"), who, strict=True)
+            "driver": peaks.megabytes,
+            "largest_worker": round(watch.peak_kilobytes / 1024, 1),
         },
         "kilobytes_a_clip": round(size / clips / 1e3, 1),
         "stage_ms_a_clip": {name: round(1e3 * value / clips, 3) for name, value in stages.items()},
     }
 
 
-def used() -> float:
-    """Processor seconds of this process and of its children that have ended."""
-    times = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(one.ru_utime + one.ru_stime for one in times)
+class Peaks:
+    """The most memory that this process has in each step."""
+
+    def __init__(self) -> None:
+        self.megabytes: dict[str, float | None] = {}
+        self._step = "start"
+
+    def begin(self, step: str, done: int, total: int) -> None:
+        """Told of every unit; the first word of a step is that none is done."""
+        if done == 0:
+            self.end()
+            self._step = step
+
+    def end(self) -> None:
+        self.megabytes[self._step] = peak_megabytes()
+        forget_peak()
+
+
+class Workers(threading.Thread):
+    """What the processes that this one has started use, looked at ten times a second (on Linux)."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self._end = threading.Event()
+        self._seconds: dict[str, float] = {}
+        self.peak_kilobytes = 0
+
+    @property
+    def seconds(self) -> float:
+        """Processor seconds, all processes together."""
+        return sum(self._seconds.values())
+
+    def stop(self) -> None:
+        self._end.set()
+        self.join()
+
+    def run(self) -> None:
+        while not self._end.wait(0.1):
+            for process in _descendants(os.getpid()):
+                with contextlib.suppress(OSError):
+                    self._look(process)
+
+    def _look(self, process: str) -> None:
+        status = Path(f"/proc/{process}/status").read_text()
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        ticks = int(fields[11]) + int(fields[12])
+        self._seconds[process] = ticks / os.sysconf("SC_CLK_TCK")
+        peak = re.search(r"VmHWM:\s+(\d+) kB", status)
+        self.peak_kilobytes = max(self.peak_kilobytes, int(peak[1]) if peak else 0)
+
+
+def _descendants(process: int | str) -> Iterator[str]:
+    for path in Path(f"/proc/{process}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            for child in path.read_text().split():
+                yield child
+                yield from _descendants(child)
 
 
 def ten_seconds(folder: Path, runs: int) -> dict[str, Any]:
@@ -192,7 +255,7 @@ def at_scale(
         (row for row in result["sizes"] if row["workers"] == 1), key=lambda row: row["clips"]
     )
     stages = largest["stage_ms_a_clip"]
-    alone = stages.get("decide", 0.0)  # the one step that one process does
+    alone = stages.get("decide", 0.0) + stages.get("card", 0.0)  # what one process does
     shared = sum(stages.values()) - alone
     hours = MANY_CLIPS / 3.6e6
     told: dict[str, Any] = {
@@ -223,7 +286,7 @@ def loose() -> DataConfig:
             if name.startswith("max_") and not isinstance(value, bool):
                 values[name] = type(value)(1_000_000)
             elif name.startswith("min_"):
-                values[name] = type(value)(1)
+                values[name] = 1 if isinstance(value, int) else 0.0
         changes[part] = values
     changes["cut"] = {"max_frames": 300}
     return DataConfig.model_validate(config.model_dump() | changes)

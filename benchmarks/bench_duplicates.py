@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import tempfile
 import time
 from collections import Counter
@@ -24,7 +23,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from host import host
+from host import host, peak_megabytes
 from numpy.typing import NDArray
 
 from motionmill.data.clip import Clip
@@ -138,10 +137,10 @@ def run(real: list[Joints], count: int) -> dict[str, Any]:
     }
 
 
-def measure(path: Path) -> tuple[list[Cluster], dict[str, float]]:
+def measure(path: Path) -> tuple[list[Cluster], dict[str, float | None]]:
     """Find copies and assign splits in a process of its own, so that its memory is told apart."""
     torch.set_num_threads(1)
-    imported = peak()
+    imported = peak_megabytes()
     with np.load(path, allow_pickle=False) as archive:
         samples, sizes, ids = archive["samples"], archive["sizes"], archive["ids"].tolist()
     signatures = np.split(samples, np.cumsum(sizes)[:-1])
@@ -159,8 +158,8 @@ def measure(path: Path) -> tuple[list[Cluster], dict[str, float]]:
         "seconds_split": round(time.perf_counter() - found, 1),
         "processor_seconds_duplicates": round(found_processor - processor, 1),
         "processor_seconds_split": round(time.process_time() - found_processor, 1),
-        "gigabytes_imports": round(imported, 2),
-        "gigabytes_peak": round(peak(), 2),
+        "megabytes_imports": imported,
+        "megabytes_peak": peak_megabytes(),
     }
 
 
@@ -264,10 +263,6 @@ KINDS: dict[str, Callable[[Joints, np.random.Generator], tuple[Joints, Joints]]]
     "4 mm of noise": noisy,
     "mirrored, cropped, re-timed, noisy": everything,
 }
-
-
-def peak() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20)
 
 
 if __name__ == "__main__":

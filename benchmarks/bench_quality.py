@@ -305,9 +305,7 @@ def names_style(text: str, style: str, clip: Clip) -> bool:
     rng = random.Random(0)
     plain = {"content": clip.content, "style": "normal", "captions": []}
     neutral = {
-        word
-        for line in write_captions(plain, None, count=400, source=clip.source, rng=rng)
-        for word in words(line)
+        word for line in write_captions(plain, None, count=400, rng=rng) for word in words(line)
     }
     return any(word not in neutral for word in words(text))
 

@@ -71,6 +71,8 @@ def test_generate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (["train", "tokenizer", "--recipe", "nonsense", "--data", "x", "-o", "y"], "nonsense"),
         (["train", "tokenizer", "--data", "x", "-o", "y"], "not a data set"),
         (["data", "run", "--input", "nothing", "-o", "y"], "no such file"),
+        (["data", "run", "data-paper", "--input", "nothing", "-o", "y"], "no such file"),
+        (["data", "run", "mine.yaml", "--input", "nothing", "-o", "y"], "mine.yaml"),
         (["generat"], "did you mean 'generate'"),
     ],
 )

@@ -151,16 +151,29 @@ def _run(words: list[str]) -> int:
     for length in (2, 1):
         name = " ".join(words[:length])
         if name in _COMMANDS:
-            command = _COMMANDS[name]
+            command, options = _COMMANDS[name], words[length:]
             if command.makes:
                 function = command.run()
+            elif command.config is None:
+                function = command.run
             else:
-                function = command.run if command.config is None else _with_recipe(command, words)
-            tyro.cli(function, prog=f"motionmill {name}", args=words[length:])
+                options = _recipe_as_option(command, options)
+                function = _with_recipe(command, options)
+            tyro.cli(function, prog=f"motionmill {name}", args=options)
             return 0
     close = difflib.get_close_matches(" ".join(words[:2]), _COMMANDS, 1, 0.5)
     hint = f"; did you mean {close[0]!r}?" if close else ""
     raise ValueError(f"no command {words[0]!r}{hint} (motionmill --help lists them)")
+
+
+def _recipe_as_option(command: _Command, options: list[str]) -> list[str]:
+    """`motionmill data run RECIPE ...` is `--recipe RECIPE ...`, for commands that take no other first word."""
+    import inspect as signatures
+
+    parameters = signatures.signature(command.run).parameters.values()
+    theirs = sum(one.kind is signatures.Parameter.POSITIONAL_ONLY for one in parameters)
+    names_recipe = bool(options) and not options[0].startswith("-") and theirs == 0
+    return ["--recipe", *options] if names_recipe else options
 
 
 def _with_recipe(command: _Command, words: list[str]) -> Callable[..., None]:

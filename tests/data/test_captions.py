@@ -17,7 +17,6 @@ from motionmill.data.captions import (
     judge_classes,
     meaning,
     mirror_caption,
-    segment_captions,
     write_captions,
 )
 from motionmill.data.grammar import entries, load_phrases
@@ -125,10 +124,15 @@ def test_same_state_same_captions() -> None:
     )
 
 
+def of_segments(*types: str, count: int) -> list[str]:
+    labels = {"segments": [{"type": kind} for kind in types]}
+    return write_captions(labels, None, count=count, rng=random.Random(0))
+
+
 def test_segments_become_a_sequence() -> None:
-    captions = segment_captions(["dribble", "dribble", "shoot"], count=20, rng=random.Random(0))
+    captions = of_segments("dribble", "dribble", "shoot", count=20)
     assert any(re.search(r"(dribbl|bounc).*(shoot|shot|throw)", caption) for caption in captions)
-    many = segment_captions(["walk", "dribble", "walk", "shoot"], count=5, rng=random.Random(0))
+    many = of_segments("walk", "dribble", "walk", "shoot", count=5)
     assert all(re.search(r"basketball|hoops|ball", caption) for caption in many)
 
 

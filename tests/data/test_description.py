@@ -181,7 +181,7 @@ def test_a_body_of_another_size_is_measured_in_its_own_metres(shared: Path) -> N
 def test_another_skeleton_is_refused() -> None:
     stick = Skeleton(("a", "b"), (-1, 0), torch.zeros(2, 3))
     motion = Motion(torch.eye(3).expand(4, 2, 3, 3).contiguous(), torch.zeros(4, 3), 30.0, stick)
-    with pytest.raises(ValueError, match="a skeleton of 2 joints; expected SMPL-22"):
+    with pytest.raises(ValueError, match="SMPL-22 only; this skeleton has 2 joints"):
         describe(motion)
 
 

@@ -14,11 +14,20 @@ from motionmill.motion.rotations import matrix_to_axis_angle
 from motionmill.motion.skeleton import adult_skeleton
 from motionmill.video.camera import CameraPath
 from motionmill.video.config import PoseConfig
-from motionmill.video.worklist import PENDING, WorkList, pending, read_work, run_command
+from motionmill.video.worklist import (
+    PENDING,
+    WorkList,
+    gather,
+    pending,
+    read_work,
+    results_of,
+    run_command,
+)
 from tests.motions import wandering
 from tests.video.filmed import SIZE, film
 
 CONFIG = PoseConfig(clean=False)
+NAME = "a video: 1"
 
 
 @pytest.fixture
@@ -28,7 +37,9 @@ def motion() -> Motion:
 
 def asked(folder: Path, motion: Motion):  # type: ignore[no-untyped-def]
     frames, track, turns = film(motion, shift=1.5)
-    return WorkList(folder, "a video: 1", CONFIG).estimate(frames, track, CameraPath(turns))
+    estimate = WorkList(folder, NAME, CONFIG).estimate(frames, track, CameraPath(turns))
+    gather(folder)
+    return estimate
 
 
 def test_work_is_written_once_and_can_be_read_by_others(tmp_path: Path, motion: Motion) -> None:
@@ -40,7 +51,7 @@ def test_work_is_written_once_and_can_be_read_by_others(tmp_path: Path, motion: 
         assert estimate.flags == (PENDING,)
         assert str(estimate.failure) == "pose: pending 0, threshold 1"
     [item] = read_work(tmp_path)
-    assert pending(tmp_path) == [item["id"]] == ["a_video_1.0-39.0"]
+    assert pending(tmp_path) == [item["id"]] == ["a_video_1-15c63125.0-39.0"]
     assert (item["fps"], item["frames"]) == (30, 49)
     with av.open(str(tmp_path / item["clip"])) as container:
         pictures = list(container.decode(video=0))
@@ -69,6 +80,10 @@ def test_a_result_becomes_the_motion(tmp_path: Path, motion: Motion) -> None:
     asked(tmp_path, motion)
     given = give_result(tmp_path, 49)
     assert pending(tmp_path) == []
+    assert [name for name, size in results_of(tmp_path, NAME) if size > 100] == [
+        "a_video_1-15c63125.0-39.0.npz"
+    ]
+    assert results_of(tmp_path, "a video_ 1") == []
     estimate = asked(tmp_path, motion)
     assert estimate.failure is None
     assert estimate.motion is not None

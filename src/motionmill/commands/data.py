@@ -25,6 +25,7 @@ def run(
     address: str = "",
     workers: int | None = None,
     gpus: float = 0.0,
+    run: str = "",
 ) -> None:
     """Videos and motion capture -> a captioned, leak-free, sharded data set; goes on where it stopped.
 
@@ -37,6 +38,8 @@ def run(
         address: of the Ray cluster, "auto" for the one of this machine; empty starts one here.
         workers: processes, with the local executor; by default one a core.
         gpus: taken by each worker that finds people in videos, on Ray.
+        run: with --estimator "work list", the estimator's command; {list} and {folder} stand for the list and
+            its folder.
     """
     import os
 
@@ -57,7 +60,9 @@ def run(
             raise ValueError("--address is for --executor ray")
         chosen = ProcessPool(workers or os.cpu_count() or 1)
     with _bars() as progress:
-        summary = build(list(input), output, config, executor=chosen, gpus=gpus, progress=progress)
+        summary = build(
+            list(input), output, config, executor=chosen, gpus=gpus, command=run, progress=progress
+        )
     print(f"{output / 'README.md'}: {summary.kept} clips, {summary.rejected} rejected")
     if summary.pending:
         raise RuntimeError(

@@ -62,11 +62,13 @@ def extract(
             show(round(100 * share), 100)
 
         found = extract_people(video, config, estimator=estimator, progress=tell)
-        if work is not None and run is not None and _waiting(found):
-            from motionmill.video.worklist import run_command
+        if work is not None:
+            from motionmill.video.worklist import gather, run_command
 
-            run_command(run, work)
-            found = extract_people(video, config, estimator=estimator, progress=tell)
+            gather(work)
+            if run is not None and _waiting(found):
+                run_command(run, work)
+                found = extract_people(video, config, estimator=estimator, progress=tell)
     people = _chosen(found, person, video, work)
     for number, (one, motion) in enumerate(people, 1):
         paths = [_numbered(path, number, len(people)) for path in output]

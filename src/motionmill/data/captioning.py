@@ -203,7 +203,6 @@ class Author:
         captions = write_captions(
             candidate.labels,
             facts,
-            source=candidate.source,
             count=config.labels.captions,
             rng=random.Random(_seed(config, candidate.id)),
         )

@@ -132,7 +132,6 @@ def write_captions(
     labels: Mapping[str, Any],
     facts: Facts | None,
     *,
-    source: str = "",
     count: int = 32,
     rng: random.Random,
 ) -> list[str]:
@@ -141,17 +140,11 @@ def write_captions(
     Args:
         labels: what the source says of the clip: a row of its manifest.
         facts: what was measured on the motion; adds true directions and sides, and drops captions that are not true.
-        source: name of the source; not needed by the labels known today.
         count: how many; fewer where the phrases do not give so many.
         rng: decides the wording; the same state gives the same captions.
     """
     meant = meaning(labels if facts is None else true_labels(labels, facts))
     return list(captions_of(meant, facts, count=count, rng=rng))
-
-
-def segment_captions(types: Sequence[str], *, count: int = 32, rng: random.Random) -> list[str]:
-    """Captions of a window of a basketball take that shows these annotated segments, in the order of time."""
-    return list(captions_of(_of_segments(types), None, count=count, rng=rng))
 
 
 def _normalize(caption: str) -> str:

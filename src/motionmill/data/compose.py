@@ -105,7 +105,7 @@ def _clip(body: Clip, arm: Clip, side: int, content: str, count: int) -> Clip:
     seen = facts(motion)
     rng = random.Random(hashlib.sha256(name.encode()).digest())
     labels = {"content": content, "style": body.style}
-    written = write_captions(labels, seen, source=body.source, count=count, rng=rng)
+    written = write_captions(labels, seen, count=count, rng=rng)
     truthful = tuple(text for text in written if contradicts(text, seen) is None)
     return replace(
         body,

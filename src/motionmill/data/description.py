@@ -17,6 +17,7 @@ from motionmill.data.arms import arm_events
 from motionmill.data.events import FPS, overlap
 from motionmill.data.events import Event as Event
 from motionmill.data.flights import climbs, jumps
+from motionmill.data.kinematics import Kinematics
 from motionmill.data.legs import leg_events
 from motionmill.data.posture import CROUCH, SQUAT, STAND, posture_events, postures
 from motionmill.data.track import Track, track
@@ -48,20 +49,21 @@ class Description:
         return asdict(self)
 
 
-def describe(motion: Motion) -> Description:
+def describe(motion: Motion | Kinematics) -> Description:
     """Describe a motion on an SMPL-22 skeleton, at any frame rate; deterministic.
 
     Raises:
         ValueError: another skeleton, or values that are not finite.
     """
     curves = track(motion)
+    seconds = (motion.motion if isinstance(motion, Kinematics) else motion).seconds
     events = tuple(_events(curves))
     return Description(
-        round(motion.seconds, 2),
+        round(seconds, 2),
         events,
         telling.short(events),
         telling.sentence(events),
-        telling.long(events, motion.seconds),
+        telling.long(events, seconds),
     )
 
 

@@ -31,7 +31,7 @@ from motionmill.data.pack import gather, start_packing
 from motionmill.data.pool import ProcessPool
 from motionmill.data.sources import Input, find_inputs
 from motionmill.data.thresholds import effective
-from motionmill.data.units import plan_units, read_unit
+from motionmill.data.units import Unit, plan_units, read_unit
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +73,7 @@ class _Run:
     progress: Progress
     gpus: float
     ready: MakeReady | None = None
+    command: str = ""
     journal: Journal = field(init=False)
 
     def __post_init__(self) -> None:
@@ -87,6 +88,7 @@ def build(
     executor: Executor | None = None,
     gpus: float = 0.0,
     ready: MakeReady | None = None,
+    command: str = "",
     progress: Progress = lambda step, done, total: None,
 ) -> Summary:
     """Build the data set `output`, or go on with it, or add what the inputs have gained.
@@ -96,12 +98,18 @@ def build(
         executor: who does the work; this process by default.
         gpus: taken by each worker that finds people in videos.
         ready: loads what finds people in videos, once a worker; MediaPipe by default.
+        command: of the estimator that works on the work list (`worklist.run_command`); empty where somebody else starts
+            it.
         progress: told of every unit.
 
     Raises:
         FileNotFoundError, ValueError: an input that is not there or has no motion; an output built with other settings.
         RunError: some units could not be done; the message says which, and why.
     """
+    if command and config.estimator != "work list":
+        raise ValueError(
+            f"a command for another estimator, but estimator is {config.estimator!r}; set it to 'work list'"
+        )
     found = find_inputs(inputs, config.read)
     folder = Folder(output)
     if not inputs:
@@ -109,7 +117,7 @@ def build(
     folder.make()
     with locked(folder):
         _claim(folder, config)
-        run = _Run(folder, config, executor or ProcessPool(1), progress, gpus, ready)
+        run = _Run(folder, config, executor or ProcessPool(1), progress, gpus, ready, command)
         return _until_whole(run, found)
 
 
@@ -193,17 +201,10 @@ def _check_unit(folder: Folder, unknown: frozenset[str], name: str) -> Tally:
 def _extract_and_measure(run: _Run, units: Sequence[str]) -> None:
     folder, config = run.folder, run.config
     read = [read_unit(folder, name) for name in units]
-    missing = [
-        unit.name
-        for unit in read
-        if unit.kind == "videos"
-        and not (
-            made_from(folder.file("extracted", unit.name)) == extracted_from(unit, config)
-            and (config.estimator == "mediapipe" or results_noted(folder, unit.name))
-        )
-    ]
-    start = functools.partial(start_extracting, folder.root, config, run.ready)
-    _do(run, Step("extract", start, Needs(gpus=run.gpus, model=True)), missing, "extracted")
+    videos = [unit for unit in read if unit.kind == "videos"]
+    _extract(run, videos)
+    if videos and config.estimator == "work list":
+        _ask_elsewhere(run, videos)
     missing = [
         unit.name
         for unit in read
@@ -211,6 +212,32 @@ def _extract_and_measure(run: _Run, units: Sequence[str]) -> None:
     ]
     start = functools.partial(start_measuring, folder.root, config)
     _do(run, Step("measure", start), missing, "candidates")
+
+
+def _extract(run: _Run, videos: Sequence[Unit]) -> None:
+    """Find the people of the units that have not been looked at, or whose results of another program have come."""
+    folder, config = run.folder, run.config
+    missing = [
+        unit.name
+        for unit in videos
+        if made_from(folder.file("extracted", unit.name)) != extracted_from(unit, config)
+        or (config.estimator == "work list" and not results_noted(folder, unit))
+    ]
+    start = functools.partial(start_extracting, folder.root, config, run.ready)
+    _do(run, Step("extract", start, Needs(gpus=run.gpus, model=True)), missing, "extracted")
+
+
+def _ask_elsewhere(run: _Run, videos: Sequence[Unit]) -> None:
+    """Let another program estimate poses, if its command is known; say who waits for them in the end."""
+    from motionmill.video.worklist import gather, pending, run_command
+
+    work = run.folder.work
+    listed = gather(work)
+    if run.command and pending(work):
+        run_command(run.command, work)
+        _extract(run, videos)
+    if waiting := len(pending(work)):
+        logger.warning("%d people wait in %s for their poses; they are left out", waiting, listed)
 
 
 def _finish(run: _Run, units: Sequence[str], *, asks: bool = True) -> Summary:
@@ -233,8 +260,10 @@ def _finish(run: _Run, units: Sequence[str], *, asks: bool = True) -> Summary:
     start = functools.partial(start_packing, folder.root, config)
     tallies = _do(run, Step("pack", start), units, "shards")
     run.journal.add({"step": "card", "begun": time.time(), "units": 1})
+    begun = time.perf_counter()
     gather(folder, units)
     write_card(folder, run.config)
+    run.journal.add({"step": "card", "tally": {"seconds.card": time.perf_counter() - begun}})
     kept, rejected, waiting = (
         int(sum(tally[name] for tally in tallies)) for name in ("kept", "rejected", "waiting")
     )

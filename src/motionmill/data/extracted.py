@@ -70,14 +70,22 @@ def elsewhere(work: Path, config: VideoConfig) -> Extract:
     return lambda path, name: extract(path, config, estimator=WorkList(work, name, config.pose))
 
 
-def results_noted(folder: Folder, name: str) -> bool:
-    """Whether no result of another program has come since a unit's people were found."""
-    noted = (read_metadata(folder.file("extracted", name)) or {}).get("results")
-    return noted == str(_count_results(folder))
+def results_noted(folder: Folder, unit: Unit) -> bool:
+    """Whether no result of another program has come, or changed, since a unit's people were found."""
+    noted = (read_metadata(folder.file("extracted", unit.name)) or {}).get("results")
+    return noted == _results(folder, unit)
 
 
-def _count_results(folder: Folder) -> int:
-    return len(list((folder.work / "results").glob("*")))
+def _results(folder: Folder, unit: Unit) -> str:
+    """Says which results there are for the people of a unit."""
+    from motionmill.video.worklist import results_of
+
+    names = [_video_id(unit, key) for key in unit.keys]
+    return digest_of([results_of(folder.work, name) for name in names])
+
+
+def _video_id(unit: Unit, key: str) -> str:
+    return f"{unit.source}/{key}"
 
 
 def extract_unit(folder: Folder, config: DataConfig, take: Extract, name: str) -> Tally:
@@ -90,7 +98,7 @@ def extract_unit(folder: Folder, config: DataConfig, take: Extract, name: str) -
     path = folder.file("extracted", name)
     notes = {}
     if config.estimator == "work list":
-        notes["results"] = str(_count_results(folder))
+        notes["results"] = _results(folder, unit)
     origin = extracted_from(unit, config)
     count = write_rows(rows, _schema(), path, made_from=origin, metadata=notes)
     return {**clock.tally(), "people": count}
@@ -120,7 +128,7 @@ def read_extracted(path: Path, unit: Unit, config: DataConfig) -> Iterator[Recor
             source=unit.source,
             read=functools.partial(_given, motion),
             licence=licence,
-            group=f"{unit.source}/{key}",
+            group=_video_id(unit, key),
             labels={"captions": captions[key]} if captions[key] else {},
             measurements=row["measurements"],
             provenance=json.loads(row["provenance"]),
@@ -137,7 +145,7 @@ def _given(motion: Motion | None) -> Motion:
 
 def _rows(unit: Unit, key: str, take: Extract, clock: Any) -> Iterator[dict[str, Any]]:
     """The people of one video, or the one row of a video that cannot be read."""
-    video_id = f"{unit.source}/{key}"
+    video_id = _video_id(unit, key)
     try:
         with clock.stage("video"):
             found = take(unit.path / key, video_id)

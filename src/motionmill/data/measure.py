@@ -21,12 +21,13 @@ from motionmill.data.captions import true_labels
 from motionmill.data.clip import Reject
 from motionmill.data.config import DataConfig
 from motionmill.data.cutting import cut_points
-from motionmill.data.describe import facts
+from motionmill.data.describe import measure as measured_facts
 from motionmill.data.description import describe
 from motionmill.data.duplicates import signature
 from motionmill.data.executor import Tally
 from motionmill.data.extracted import people_from, read_extracted
 from motionmill.data.folder import Folder
+from motionmill.data.kinematics import kinematics
 from motionmill.data.quality import breaks, measurements
 from motionmill.data.sources import Recording, recordings
 from motionmill.data.units import Unit, digest_of, read_unit
@@ -131,8 +132,9 @@ def candidates(
 
 def sound_stretches(motion: Motion, config: DataConfig) -> list[tuple[int, int]]:
     """Frame ranges (start, stop) between breaks, without the calibration pose that takes often start or end with."""
-    begin, end = between_t_poses(motion.joints())
-    broken = breaks(motion, config.transition)
+    known = kinematics(motion)
+    begin, end = between_t_poses(known.joints)
+    broken = breaks(known, config.transition)
     edges = [begin, *(frame for frame in broken if begin < frame < end), end]
     return [(start, stop) for start, stop in itertools.pairwise(edges) if stop > start]
 
@@ -163,13 +165,14 @@ def _candidate(
         return _without_motion(recording, short)
     part = motion[start:end].face_forward()
     with clock.stage("motion"):
-        measured = {**recording.measurements, **measurements(part)}
+        known = kinematics(part)
+        measured = {**recording.measurements, **measurements(known)}
     with clock.stage("features"):
         features = from_motion(part).float()
     with clock.stage("describe"):
-        seen = facts(part)
+        seen = measured_facts(known.joints.double(), part.rotations[:, 0].double())
         labels = true_labels(window_labels(recording.labels, start, end), seen)
-        description = describe(part).as_dict()
+        description = describe(known).as_dict()
     with clock.stage("signature"):
         twin = signature(features)
     content = labels.get("content") or labels.get("label")

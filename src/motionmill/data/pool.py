@@ -9,7 +9,12 @@ import threading
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from multiprocessing import connection, get_all_start_methods, get_context, parent_process
+from multiprocessing import (
+    connection,
+    get_all_start_methods,
+    get_context,
+    parent_process,
+)
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
@@ -29,6 +34,8 @@ class ProcessPool:
         if workers < 1:
             raise ValueError(f"{workers} workers; expected 1 or more")
         self.workers = workers
+        if workers > 1:
+            _start_server()  # it imports torch while the driver reads its inputs
 
     def run(self, step: Step, units: Iterable[str]) -> Iterator[Outcome]:
         waiting = deque(units)
@@ -99,9 +106,16 @@ def _context() -> SpawnContext | ForkServerContext:
     return context
 
 
+def _start_server() -> None:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # more threads only get in each other's way
+    if _context().get_start_method() == "forkserver":
+        from multiprocessing import forkserver  # not on every system
+
+        forkserver.ensure_running()
+
+
 def _start(step: Step) -> _Worker:
     context = _context()
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # more threads only get in each other's way
     ours, theirs = context.Pipe()
     process = context.Process(target=_work, args=(theirs, step), daemon=True)
     process.start()

@@ -13,6 +13,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
+from motionmill.data.kinematics import Kinematics, kinematics
 from motionmill.data.quality_config import MotionFilterConfig, TransitionConfig
 from motionmill.motion import physics
 from motionmill.motion.hinges import bends_of
@@ -43,17 +44,17 @@ _JOINT_LIMITS: Final[Mapping[str, float]] = {
 }
 
 
-def measurements(motion: Motion) -> dict[str, float]:
-    """All that stages 5 and 6 measure, with one pass of forward kinematics.
+def measurements(motion: Motion | Kinematics) -> dict[str, float]:
+    """All that stages 5 and 6 measure: `transition_measurements` and `motion_measurements`.
 
     Raises:
         ValueError: the skeleton is not SMPL-22.
     """
-    motion, joints, world = _kinematics(motion)
-    return _transitions(joints, world) | _movement(motion, joints, world)
+    known = _known(motion)
+    return transition_measurements(known) | motion_measurements(known)
 
 
-def transition_measurements(motion: Motion) -> dict[str, float]:
+def transition_measurements(motion: Motion | Kinematics) -> dict[str, float]:
     """What changes most between two frames (stage 5).
 
     `turn_degrees.JOINT`: the paper's axis-angle change of a joint's world rotation, the greatest of the clip;
@@ -64,11 +65,11 @@ def transition_measurements(motion: Motion) -> dict[str, float]:
     Raises:
         ValueError: the skeleton is not SMPL-22.
     """
-    _, joints, world = _kinematics(motion)
-    return _transitions(joints, world)
+    known = _known(motion)
+    return _transitions(known.joints, known.world)
 
 
-def motion_measurements(motion: Motion) -> dict[str, float]:
+def motion_measurements(motion: Motion | Kinematics) -> dict[str, float]:
     """How the clip moves (stage 6), over its own floor (`physics.floor`), because features have no other.
 
     `frames`; `floor_metres`, that floor's height; `jitter` (100 m/s^3) and `jitter_peak`, its greatest mean over a
@@ -81,19 +82,12 @@ def motion_measurements(motion: Motion) -> dict[str, float]:
     Raises:
         ValueError: the skeleton is not SMPL-22.
     """
-    return _movement(*_kinematics(motion))
+    known = _known(motion)
+    return _movement(known.motion, known.joints, known.world)
 
 
-def _kinematics(motion: Motion) -> tuple[Motion, Tensor, Tensor]:
-    """The motion at 30 fps, its joints (T, 22, 3) and their world rotations (T, 22, 3, 3)."""
-    if motion.skeleton.names != SMPL_22_NAMES:
-        raise ValueError(
-            f"quality is measured on SMPL-22; this skeleton has {motion.skeleton.num_joints} joints from "
-            f"{motion.skeleton.names[0]}: retarget"
-        )
-    motion = motion.resample(FPS)
-    joints, world = motion.skeleton.forward_kinematics(motion.rotations, motion.root)
-    return motion, joints, world
+def _known(motion: Motion | Kinematics) -> Kinematics:
+    return motion if isinstance(motion, Kinematics) else kinematics(motion)
 
 
 # Stage, measurement, whether the limit is the least allowed, field of its config, reason.
@@ -136,13 +130,14 @@ def first_failure(
     return None
 
 
-def breaks(motion: Motion, config: TransitionConfig) -> list[int]:
+def breaks(motion: Motion | Kinematics, config: TransitionConfig) -> list[int]:
     """Frames of a motion at 30 fps that do not follow from the frame before: a take falls apart there.
 
     The parts between breaks pass the transition filter, but for parts of four frames or less, in which flips have no
     neighbours.
     """
-    _, joints, world = _kinematics(motion)
+    known = _known(motion)
+    joints, world = known.joints, known.world
     if len(joints) < 2:
         return []
     angles = turns(world)

@@ -9,7 +9,7 @@ import hashlib
 import heapq
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -191,15 +191,6 @@ def reason_in_general(reason: str) -> str:
     if reason.startswith("would bridge"):
         return "would bridge two splits"
     return reason if len(reason) <= 120 else f"{reason[:117]}..."
-
-
-def count_rejects(decisions: Iterable[Decision]) -> Mapping[tuple[str, str], int]:
-    """How many were left out, by stage and reason."""
-    counts: Counter[tuple[str, str]] = Counter()
-    for decision in decisions:
-        if decision.reject is not None:
-            counts[decision.reject.stage, reason_in_general(decision.reject.reason)] += 1
-    return counts
 
 
 def _hashes(texts: Sequence[str]) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:

@@ -27,14 +27,6 @@ def normal_form(text: str) -> str:
     return " ".join(word for word in letters.split() if word not in _ARTICLES)
 
 
-def same_texts(texts: Sequence[str]) -> list[list[int]]:
-    """Places of texts that are the same or nearly: groups of two or more, in the order of their first place."""
-    groups: dict[str, list[int]] = defaultdict(list)
-    for place, form in enumerate(_corrected(texts)):
-        groups[form].append(place)
-    return [places for places in groups.values() if len(places) > 1]
-
-
 def different_texts(texts: Iterable[str]) -> list[str]:
     """The texts without those that an earlier one nearly is."""
     given = list(texts)

@@ -7,14 +7,15 @@ are over the floor under the clip. Body frame: x to the person's left, y up, z a
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from motionmill.data.kinematics import Kinematics, kinematics
 from motionmill.motion.motion import Motion
-from motionmill.motion.skeleton import SMPL_22_NAMES, adult_skeleton
+from motionmill.motion.skeleton import adult_skeleton
 
 Curve = NDArray[np.float64]
 
@@ -83,20 +84,19 @@ class Track:
         return float(moved[0]), float(moved[2])
 
 
-def track(motion: Motion) -> Track:
+def track(motion: Motion | Kinematics) -> Track:
     """The curves of a motion.
 
     Raises:
         ValueError: a skeleton that is not SMPL-22, or values that are not finite.
     """
-    if motion.skeleton.names != SMPL_22_NAMES:
-        raise ValueError(
-            f"describe: a skeleton of {motion.skeleton.num_joints} joints; expected SMPL-22's: retarget it first"
+    if isinstance(motion, Motion):
+        known = kinematics(
+            replace(motion, rotations=motion.rotations.double(), root=motion.root.double())
         )
-    motion = motion.resample(FPS)
-    positions, rotations = motion.skeleton.forward_kinematics(
-        motion.rotations.double(), motion.root.double()
-    )
+    else:
+        known = motion
+    motion, positions, rotations = known.motion, known.joints.double(), known.world.double()
     joints: Curve = np.ascontiguousarray(positions.numpy())
     if not np.isfinite(joints).all():
         raise ValueError(

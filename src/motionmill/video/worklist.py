@@ -2,6 +2,7 @@
 
 A work folder holds
     work.jsonl          a line a person: id, clip, boxes, frames, fps, width, height, focal, result
+    lists/VIDEO.jsonl   the lines of one video, so that many processes can write at once; `gather` puts them together
     clips/ID.mp4        the pictures at an even rate, from the person's first to the last
     boxes/ID.npz        boxes (T, 4) left, top, right, bottom in pixels of the clip; seconds (T,) in the video
     results/ID.npz      what the other estimator writes: SMPL parameters that `formats.smpl` reads (.pt too), T frames
@@ -12,6 +13,7 @@ pending. Tracks follow from the pictures alone, so that ids are the same again.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import re
@@ -55,7 +57,8 @@ class WorkList:
 
     def __init__(self, folder: Path, name: str, config: PoseConfig) -> None:
         self._folder = folder
-        self._name = re.sub(r"[^A-Za-z0-9._-]+", "_", name)
+        self._name = plain_name(name)
+        self._list = list_of(folder, name)
         self._config = config
 
     def estimate(self, frames: Frames, track: Track, camera: CameraPath) -> Estimate:
@@ -66,10 +69,9 @@ class WorkList:
         times = frames.times[places]
         count = int((times[-1] - times[0]) * self._config.fps + 1e-6) + 1
         grid = times[0] + np.arange(count) / self._config.fps
-        found = [self._folder / "results" / f"{id}{suffix}" for suffix in _SUFFIXES]
-        found = [path for path in found if path.is_file()]
-        if found:
-            return self._result(found[0], count)
+        found = result_of(self._folder, id)
+        if found is not None:
+            return self._result(found, count)
         self._write(id, frames, track.boxes[inside], times, grid)
         return Estimate(None, flags=(PENDING,), failure=Failure("pose", PENDING, 0.0, 1.0))
 
@@ -100,29 +102,68 @@ class WorkList:
             "focal": self._config.focal * max(frames.width, frames.height),
             "result": f"results/{id}.npz",
         }
-        if id in {known["id"] for known in read_work(self._folder)}:
+        known = read_list(self._list)
+        if id in {item["id"] for item in known}:
             return
-        for name in ("clips", "boxes", "results"):
+        for name in ("clips", "boxes", "results", "lists"):
             (self._folder / name).mkdir(parents=True, exist_ok=True)
         pixels = boxes * np.array([frames.width, frames.height] * 2)
         even = np.column_stack([np.interp(grid, times, column) for column in pixels.T])
         _save_arrays(self._folder / str(line["boxes"]), {"boxes": even, "seconds": grid})
         nearest = np.abs(frames.times[None] - grid[:, None]).argmin(axis=1)
         _save_clip(self._folder / str(line["clip"]), frames.images, nearest, self._config.fps)
-        path = self._folder / "work.jsonl"
-        whole = "".join(json.dumps(item) + "\n" for item in [*read_work(self._folder), line])
-        partial = path.with_name(f".partial-{path.name}")
-        partial.write_text(whole, encoding="utf-8")
-        partial.replace(path)
+        partial = self._list.with_name(f".partial-{self._list.name}")
+        text = "".join(json.dumps(item) + "\n" for item in [*known, line])
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(self._list)
+
+
+def plain_name(name: str) -> str:
+    """A video's name as the first part of its people's ids and file names; other names stay other names."""
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "_", name)
+    return plain if plain == name else f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def list_of(folder: Path, name: str) -> Path:
+    """Where the lines of one video lie in a work folder."""
+    return folder / "lists" / f"{plain_name(name)}.jsonl"
+
+
+def gather(folder: Path) -> Path:
+    """Put the lines of all videos into `work.jsonl`, in the order of the videos' names, and tell where that is."""
+    path = folder / "work.jsonl"
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".partial-{path.name}")
+    with partial.open("wb") as whole:
+        for part in sorted(folder.glob("lists/*.jsonl")):
+            whole.write(part.read_bytes())
+    partial.replace(path)
+    return path
+
+
+def results_of(folder: Path, name: str) -> list[tuple[str, int]]:
+    """The results that are there for one video's people: file names and sizes."""
+    found = (result_of(folder, item["id"]) for item in read_list(list_of(folder, name)))
+    return [(path.name, path.stat().st_size) for path in found if path is not None]
+
+
+def result_of(folder: Path, id: str) -> Path | None:
+    """The result of a person, if it is there."""
+    paths = (folder / "results" / f"{id}{suffix}" for suffix in _SUFFIXES)
+    return next((path for path in paths if path.is_file()), None)
 
 
 def read_work(folder: Path) -> list[dict[str, Any]]:
-    """The lines of a work list, in their order; none where there is no list yet.
+    """The lines of a work folder's list, in their order; none where there is no list yet.
 
     Raises:
         ValueError: a line that is no JSON object with an id.
     """
-    path = folder / "work.jsonl"
+    return read_list(folder / "work.jsonl")
+
+
+def read_list(path: Path) -> list[dict[str, Any]]:
+    """The lines of a list, as `read_work`."""
     if not path.is_file():
         return []
     items = []
@@ -139,12 +180,7 @@ def read_work(folder: Path) -> list[dict[str, Any]]:
 
 def pending(folder: Path) -> list[str]:
     """Ids of the work list that have no result yet."""
-    results = folder / "results"
-    return [
-        item["id"]
-        for item in read_work(folder)
-        if not any((results / f"{item['id']}{suffix}").is_file() for suffix in _SUFFIXES)
-    ]
+    return [item["id"] for item in read_work(folder) if result_of(folder, item["id"]) is None]
 
 
 def run_command(command: str, folder: Path) -> None:
