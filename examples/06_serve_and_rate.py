@@ -26,7 +26,7 @@ def call(path, value=None):
 folder = Path("rating")
 suite = folder / "prompts.jsonl"
 folder.mkdir(exist_ok=True)
-suite.write_text("".join(json.dumps({"id": k, "text": v}) + "\n" for k, v in PROMPTS.items()))
+suite.write_text("".join(json.dumps({"id": k, "prompt": v}) + "\n" for k, v in PROMPTS.items()))
 command = [sys.executable, "-m", "motionmill", "serve", "--port", "8123", "--folder", "rating/jobs"]
 with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
     print(server.stdout.readline().strip())

@@ -14,11 +14,11 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException as StarletteError
 
-from motionmill import __version__
-from motionmill.server.api import router
+from motionmill.server import api_jobs, api_motions, api_server
 from motionmill.server.guard import Application, Guard
 from motionmill.server.runner import Runner
 from motionmill.server.schemas import Problem
+from motionmill.server.service import Service
 from motionmill.server.workshop import Workshop
 
 _KINDS = {
@@ -70,10 +70,9 @@ def studio_app(
         redoc_url=None,
         openapi_url="/v1/openapi.json",
     )
-    app.state.version = __version__
-    app.include_router(
-        router(runner, workshop, attribution=runner.pipeline.release.config.attribution)
-    )
+    app.state.service = Service(runner, workshop)
+    for part in (api_motions, api_jobs, api_server):
+        app.include_router(part.routes)
     _pages(app, workshop)
     app.add_exception_handler(StarletteError, _http_problem)
     app.add_exception_handler(RequestValidationError, _bad_request)
