@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import HTTPException, Path, Query
 from fastapi.responses import Response
@@ -24,6 +24,7 @@ MotionId = Annotated[
     ),
 ]
 NamesOption = Annotated[Names, Query(description="what the joints are called in the file")]
+Made = TypeVar("Made")
 
 _WORDS = {
     400: "Not a request",
@@ -38,6 +39,12 @@ _WORDS = {
     503: "Busy or stopping; `Retry-After` says when to come again",
 }
 
+_KINDS = sorted({kind.partition(";")[0] for kind in MediaType.values()})
+FILES: Final[dict[str, Any]] = {
+    "description": "The file",
+    "content": dict.fromkeys(_KINDS, {"schema": {"type": "string", "format": "binary"}}),
+}
+
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """What a route may answer beside success, for OpenAPI."""
@@ -48,15 +55,8 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
-def files_schema() -> dict[int | str, dict[str, Any]]:
-    """The content types of motion files, for OpenAPI."""
-    binary = {"schema": {"type": "string", "format": "binary"}}
-    kinds = sorted({kind.partition(";")[0] for kind in MediaType.values()})
-    return {200: {"description": "The file", "content": dict.fromkeys(kinds, binary)}}
-
-
-def made(make: Callable[[], bytes]) -> bytes:
-    """Bytes of the workshop, or the answer that says why not."""
+def made(make: Callable[[], Made]) -> Made:
+    """What the workshop makes, or the answer that says why not."""
     try:
         return make()
     except ValueError as error:

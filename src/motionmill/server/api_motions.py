@@ -11,11 +11,11 @@ from fastapi.responses import Response
 
 from motionmill.pipeline import TextToMotion
 from motionmill.server.answers import (
+    FILES,
     MotionId,
     NamesOption,
     file_answer,
     file_name,
-    files_schema,
     made,
     problems,
 )
@@ -31,6 +31,11 @@ Cleanup = Annotated[
 _ACCEPTED = {
     "description": "Accepted",
     "headers": {"Location": {"schema": {"type": "string"}, "description": "of the job"}},
+}
+_PEOPLE = {
+    "headers": {
+        "Motion-People": {"schema": {"type": "integer"}, "description": "how many were found"}
+    }
 }
 routes = APIRouter(prefix="/v1/motions", tags=["motions"])
 
@@ -62,7 +67,7 @@ def create(wanted: MotionRequest, response: Response, here: Here) -> Job:
     "/{motion_id}.{suffix}",
     summary="A motion as a file",
     response_class=Response,
-    responses={**files_schema(), **problems(404, 501, 503)},
+    responses={200: FILES, **problems(404, 501, 503)},
 )
 def motion(
     motion_id: MotionId,
@@ -93,7 +98,7 @@ def motion(
     "/convert",
     summary="A motion file in, another format out",
     response_class=Response,
-    responses={**files_schema(), **problems(413, 415, 501, 503)},
+    responses={200: FILES, **problems(413, 415, 501, 503)},
 )
 async def convert(
     source: Annotated[Source, Query(alias="from", description="format of the file")],
@@ -109,6 +114,31 @@ async def convert(
         made, lambda: here.workshop.convert(data, source, to, **options)
     )
     return file_answer(converted, to, "motion")
+
+
+@routes.post(
+    "/extract",
+    summary="A video in, the motion of a person in it out",
+    response_class=Response,
+    responses={200: FILES | _PEOPLE, **problems(413, 415, 501, 503)},
+)
+async def extract(
+    data: Annotated[bytes, Body(media_type="application/octet-stream", min_length=12)],
+    here: Here,
+    to: Suffix = Suffix.glb,
+    person: Annotated[int, Query(ge=1, le=50, description="those longest in sight first")] = 1,
+    names: NamesOption = "smpl",
+) -> Response:
+    """MP4, MOV, WebM, Matroska, AVI or GIF of up to a minute; people have to be seen from head to foot.
+
+    The answer's header `Motion-People` says how many were found; nothing of the video is kept.
+    """
+    extracted, people = await run_in_threadpool(
+        made, lambda: here.videos.extract(data, to, person, names=names)
+    )
+    answer = file_answer(extracted, to, f"person-{person}")
+    answer.headers["Motion-People"] = str(people)
+    return answer
 
 
 def _checked(wanted: MotionRequest, pipeline: TextToMotion) -> MotionRequest:

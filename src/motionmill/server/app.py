@@ -38,6 +38,7 @@ def studio_app(
     runner: Runner,
     workshop: Workshop,
     *,
+    videos: Workshop | None = None,
     token: str | None = None,
     only_loopback: bool = True,
     on_start: Callable[[], None] = lambda: None,
@@ -45,10 +46,13 @@ def studio_app(
     """The application; the runner starts and ends with it.
 
     Args:
+        videos: what extracts motion from videos, beside the files; a workshop of its own by default.
         token: what requests must carry; None asks for none.
         only_loopback: refuse requests that name another host, which stops pages that rebind their DNS name.
         on_start: called when requests are taken.
     """
+
+    cinema = videos or Workshop(1, seconds=300.0, memory_bytes=3 << 30, max_waiting=4)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -57,6 +61,7 @@ def studio_app(
         yield
         await run_in_threadpool(runner.stop)
         await run_in_threadpool(workshop.close)
+        await run_in_threadpool(cinema.close)
         runner.store.close()
 
     app = FastAPI(
@@ -70,7 +75,7 @@ def studio_app(
         redoc_url=None,
         openapi_url="/v1/openapi.json",
     )
-    app.state.service = Service(runner, workshop)
+    app.state.service = Service(runner, workshop, cinema)
     for part in (api_motions, api_jobs, api_server):
         app.include_router(part.routes)
     _pages(app, workshop)

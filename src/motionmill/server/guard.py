@@ -30,8 +30,7 @@ _HEADERS = {
     "cross-origin-opener-policy": "same-origin",
 }
 MAX_JSON_BYTES = 64 << 10
-MAX_UPLOAD_BYTES = 32 << 20
-_UPLOADS = "/v1/motions/convert"
+_UPLOADS = {"/v1/motions/convert": 32 << 20, "/v1/motions/extract": 64 << 20}
 _OPEN = ("/static/", "/healthz")  # and the page itself: they say nothing of anybody's motions
 _LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
 
@@ -65,7 +64,7 @@ class Guard:
         if refusal is not None:
             await _refuse(answer, *refusal)
             return
-        most = MAX_UPLOAD_BYTES if scope["path"] == _UPLOADS else MAX_JSON_BYTES
+        most = _UPLOADS.get(scope["path"], MAX_JSON_BYTES)
         length = headers.get("content-length", "0")
         if not length.isdecimal() or len(length) > 12 or int(length) > most:
             await _refuse(answer, 413, "Content Too Large", f"expected {most} bytes at most")

@@ -14,10 +14,11 @@ from motionmill.server.workshop import Workshop
 
 @dataclass(frozen=True)
 class Service:
-    """One server: what makes motions and what makes files."""
+    """One server: what makes motions, what makes files, and what looks at videos."""
 
     runner: Runner
     workshop: Workshop
+    videos: Workshop
 
     def job(self, name: str) -> StoredJob:
         """A stored job, or the answer that there is none."""

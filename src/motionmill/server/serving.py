@@ -20,6 +20,8 @@ from motionmill.server.arena_tasks import Kind
 from motionmill.server.schemas import Suffix
 
 if TYPE_CHECKING:
+    import uvicorn
+
     from motionmill.generator.config import Precision
     from motionmill.pipeline import TextToMotion
     from motionmill.server.runner import Limits
@@ -105,14 +107,6 @@ def serve_studio(
         print(f"motionmill studio: {address} (model {model}, results in {folder})", flush=True)
 
     app = studio_app(runner, workshop, token=token, only_loopback=token is None, on_start=ready)
-    config = uvicorn.Config(
-        app,
-        http="h11",
-        log_level="warning",
-        timeout_graceful_shutdown=2,
-        limit_concurrency=4000,
-        server_header=False,
-    )
 
     class Server(uvicorn.Server):
         """Lets event streams go as soon as it is told to stop."""
@@ -123,9 +117,23 @@ def serve_studio(
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # until uvicorn has its own
     with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises the signal again at its end
-        Server(config).run(sockets=[listening])
+        Server(server_config(app)).run(sockets=[listening])
     # All that counts is on disk; a file that is still being written for nobody must not hold the process.
     os._exit(0)
+
+
+def server_config(app: Any) -> uvicorn.Config:
+    """How connections are handled, for an application that is served."""
+    import uvicorn
+
+    return uvicorn.Config(
+        app,
+        http="h11",
+        log_level="warning",
+        timeout_graceful_shutdown=2,
+        limit_concurrency=4000,
+        server_header=False,
+    )
 
 
 def prepare_files(
