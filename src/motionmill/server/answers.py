@@ -42,7 +42,7 @@ _WORDS = {
 _KINDS = sorted({kind.partition(";")[0] for kind in MediaType.values()})
 FILES: Final[dict[str, Any]] = {
     "description": "The file",
-    "content": dict.fromkeys(_KINDS, {"schema": {"type": "string", "format": "binary"}}),
+    "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in _KINDS},
 }
 
 

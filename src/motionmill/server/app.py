@@ -13,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException as StarletteError
+from starlette.routing import Match
 
 from motionmill.server import api_jobs, api_motions, api_server
 from motionmill.server.guard import Application, Guard
@@ -128,7 +129,19 @@ def _problem(status: int, detail: str, headers: dict[str, str] | None = None) ->
 def _http_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, StarletteError)
     headers = dict(error.headers) if error.headers else None
+    if error.status_code == 405:
+        headers = {"Allow": ", ".join(_methods(request))}
     return _problem(error.status_code, str(error.detail), headers)
+
+
+def _methods(request: Request) -> list[str]:
+    """What may be done at an address, over all routes that have it."""
+    found: set[str] = set()
+    for route in request.app.routes:
+        match, _ = route.matches(request.scope)
+        if match != Match.NONE:
+            found |= getattr(route, "methods", None) or set()
+    return sorted(found)
 
 
 def _bad_request(request: Request, error: Exception) -> Response:
