@@ -56,8 +56,7 @@ def serve_arena(
     address = f"http://{host}:{listening.getsockname()[1]}"
     for rater, link in arena.store.links().items():
         print(f"{rater}: {address}/rate/{link}/", flush=True)
-    config = uvicorn.Config(arena_app(arena), log_level="warning", timeout_graceful_shutdown=5)
-    uvicorn.Server(config).run(sockets=[listening])
+    uvicorn.Server(server_config(arena_app(arena))).run(sockets=[listening])
 
 
 def serve_studio(
@@ -126,9 +125,12 @@ def server_config(app: Any) -> uvicorn.Config:
     """How connections are handled, for an application that is served."""
     import uvicorn
 
+    from motionmill.server.connections import BoundedProtocol
+
     return uvicorn.Config(
         app,
-        http="h11",
+        http=BoundedProtocol,
+        ws="none",
         log_level="warning",
         timeout_graceful_shutdown=2,
         limit_concurrency=4000,

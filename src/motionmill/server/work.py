@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from dataclasses import replace
@@ -24,7 +25,8 @@ from motionmill.server.preview import Preview
 from motionmill.server.schemas import MotionRequest
 from motionmill.server.store import StoredJob
 
-_PREVIEW_TOKENS = 2  # frames are decoded when so many tokens are new
+_PREVIEW_TOKENS = 2  # frames are decoded when so many tokens are new,
+_PREVIEW_SECONDS = 0.1  # and, but for the first and the last, no more often than this
 
 
 class Sample:
@@ -37,6 +39,7 @@ class Sample:
         self.streams: list[Stream] = []
         self.requests: list[Request] = []
         self.preview = Preview(codec)
+        self.shown = -_PREVIEW_SECONDS  # when frames were last decoded
         self.choice: Future[Tensor] | None = None
         self.motion: Future[dict[str, Any]] | None = None
 
@@ -151,6 +154,9 @@ class Work:
         new = now - sample.preview.num_tokens
         if not self.live.watched or new < (1 if first.done else _PREVIEW_TOKENS):
             return
+        if not first.done and time.monotonic() - sample.shown < _PREVIEW_SECONDS:
+            return
+        sample.shown = time.monotonic()
         known = [*sample.tokens.tolist(), *first.tokens]
         frames = sample.preview.push(known[sample.preview.num_tokens :])
         self.live.say("tokens", sample=sample.number, part=sample.part, tokens=now)
