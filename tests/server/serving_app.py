@@ -20,6 +20,7 @@ from motionmill.generator.release import load_release
 from motionmill.pipeline import TextToMotion
 from motionmill.server.app import studio_app
 from motionmill.server.guard import Application
+from motionmill.server.ratings import Ratings
 from motionmill.server.runner import Limits, Runner
 from motionmill.server.serving import prepare_files, server_config
 from motionmill.server.store import Store
@@ -62,7 +63,7 @@ def application(
     runner = Runner(pipeline, store, limits or Limits(), prepare_files(store, shop, pipeline))
     if not started:
         runner.start = lambda: None  # type: ignore[method-assign]
-    return studio_app(runner, shop, **settings)
+    return studio_app(runner, shop, Ratings(folder / "ratings"), **settings)
 
 
 @contextmanager

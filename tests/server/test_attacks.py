@@ -156,7 +156,7 @@ def test_a_process_has_so_much_memory() -> None:
     """A bomb that the reader takes for a long motion: there is no memory for it, and the next task has its own."""
     shop = Workshop(1, seconds=30, memory_bytes=200 << 20)
     try:
-        with pytest.raises(ValueError, match="more memory|Unable to allocate"):
+        with pytest.raises(ValueError, match=r"more memory|Unable to allocate"):
             shop.convert(npz_bomb(300, 9000), "npz", "glb")
         assert shop.character()[:4] == b"glTF"
     finally:

@@ -23,6 +23,10 @@ MotionId = Annotated[
         description="a motion",
     ),
 ]
+RatingId = Annotated[
+    str,
+    Path(pattern="^[0-9a-f]{24}$", examples=["0c1b2a3948576675849302af"], description="a rating"),
+]
 NamesOption = Annotated[Names, Query(description="what the joints are called in the file")]
 Made = TypeVar("Made")
 
@@ -30,7 +34,7 @@ _WORDS = {
     400: "Not a request",
     401: "No token, or a wrong one (servers that have one)",
     404: "There is no such thing, or no more",
-    409: "It has ended already",
+    409: "It has ended already, or there are too many",
     413: "Too many bytes",
     415: "Another content type",
     422: "The request makes no sense; `detail` says why",

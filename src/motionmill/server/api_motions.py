@@ -77,10 +77,7 @@ def motion(
     cleanup: Cleanup = None,
 ) -> Response:
     """A finished motion in a format, made now unless the job had asked for it."""
-    known = here.job(motion_id.partition("-")[0])
-    if known.state != "done" or motion_id not in {each["id"] for each in known.motions}:
-        raise HTTPException(404, "no such motion, or it is not finished")
-    raw = here.runner.store.motions / f"{motion_id}.npz"  # the id is one of the database's
+    known, raw = here.motion(motion_id)
     kept = raw.with_suffix(f".{suffix}")
     if cleanup is None and names == "smpl" and suffix != "npz" and kept.is_file():
         data = kept.read_bytes()

@@ -15,8 +15,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException as StarletteError
 from starlette.routing import Match
 
-from motionmill.server import api_jobs, api_motions, api_server
+from motionmill.server import api_jobs, api_motions, api_ratings, api_server, arena_app
 from motionmill.server.guard import Application, Guard
+from motionmill.server.ratings import Ratings
 from motionmill.server.runner import Runner
 from motionmill.server.schemas import Problem
 from motionmill.server.service import Service
@@ -38,6 +39,7 @@ _ABOUT = (
 def studio_app(
     runner: Runner,
     workshop: Workshop,
+    ratings: Ratings,
     *,
     videos: Workshop | None = None,
     token: str | None = None,
@@ -63,6 +65,7 @@ def studio_app(
         await run_in_threadpool(runner.stop)
         await run_in_threadpool(workshop.close)
         await run_in_threadpool(cinema.close)
+        await run_in_threadpool(ratings.close)
         runner.store.close()
 
     app = FastAPI(
@@ -76,8 +79,9 @@ def studio_app(
         redoc_url=None,
         openapi_url="/v1/openapi.json",
     )
-    app.state.service = Service(runner, workshop, cinema)
-    for part in (api_motions, api_jobs, api_server):
+    app.state.service = Service(runner, workshop, cinema, ratings)
+    app.state.find_rater = ratings.find_rater
+    for part in (api_motions, api_jobs, api_ratings, api_server, arena_app):
         app.include_router(part.routes)
     _pages(app, workshop)
     app.add_exception_handler(StarletteError, _http_problem)

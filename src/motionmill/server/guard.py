@@ -32,7 +32,9 @@ _HEADERS = {
 MAX_JSON_BYTES = 64 << 10
 MAX_UPLOADS = 8  # at the same time, which bounds the memory that they take
 _UPLOADS = {"/v1/motions/convert": 32 << 20, "/v1/motions/extract": 64 << 20}
-_OPEN = ("/static/", "/healthz")  # and the page itself: they say nothing of anybody's motions
+# What needs no token: the page itself and its files, which say nothing of anybody's motions; and raters' pages, whose
+# addresses are secrets of their own.
+_OPEN = ("/static/", "/healthz", "/rate/")
 _LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
 
 

@@ -15,7 +15,7 @@ from motionmill.pipeline import TextToMotion
 from motionmill.server.live import Live
 from motionmill.server.metrics import Metrics
 from motionmill.server.store import Store, StoredJob
-from motionmill.server.work import Work
+from motionmill.server.work import Threads, Work
 
 _log = logging.getLogger(__name__)
 _SWEEP_SECONDS = 60.0
@@ -57,7 +57,10 @@ class Runner:
         self._cancelled: set[str] = set()
         self._stopping = False
         self._durations: deque[float] = deque([2.0], maxlen=32)
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="finish")
+        self._threads = Threads(
+            finish=ThreadPoolExecutor(2, thread_name_prefix="finish"),
+            preview=ThreadPoolExecutor(1, thread_name_prefix="preview"),
+        )
         self._files = ThreadPoolExecutor(2, thread_name_prefix="files")
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
 
@@ -119,7 +122,7 @@ class Runner:
             self._thread.join(self.limits.grace_seconds + 3)
         for work in self._works:
             self.store.put_back(work.job.id)
-        for executor in (self._executor, self._files):
+        for executor in (self._threads.finish, self._threads.preview, self._files):
             executor.shutdown(wait=False, cancel_futures=True)
 
     def _run(self) -> None:
@@ -167,7 +170,7 @@ class Runner:
                     job,
                     self.pipeline,
                     self.engine,
-                    self._executor,
+                    self._threads,
                     live,
                     self.store.motions,
                     deadline,

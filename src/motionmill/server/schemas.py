@@ -17,6 +17,7 @@ from pydantic import (
 MAX_PARTS = 16
 MAX_SAMPLES = 8
 MAX_TOTAL_SECONDS = 120.0
+MAX_RATED = 64
 MAX_SEED = 2**53 - 1  # what JavaScript counts exactly
 
 MediaType = {
@@ -203,6 +204,69 @@ class JobList(_Message):
     """The newest jobs, newest first."""
 
     jobs: tuple[Job, ...]
+
+
+class RatedSystem(_Message):
+    """Motions of this server that are rated as one system's."""
+
+    motions: tuple[Annotated[str, StringConstraints(pattern="^[0-9a-f]{24}-[0-9]$")], ...] = Field(
+        min_length=1, max_length=MAX_RATED
+    )
+    cleanup: Number | None = Field(
+        None, ge=0, le=1, description="strength of the clean-up; as in the motion's request"
+    )
+
+
+class RatingRequest(_Message):
+    """Systems to be compared blindly: the k-th motion of a prompt of one with the k-th of another."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={
+            "examples": [
+                {
+                    "systems": {
+                        "raw": {"motions": ["5f0c5d2b7d3e4a7f9c0b1a2d-0"], "cleanup": 0},
+                        "cleaned": {"motions": ["5f0c5d2b7d3e4a7f9c0b1a2d-0"], "cleanup": 1},
+                    },
+                    "raters": 2,
+                }
+            ]
+        },
+    )
+
+    systems: dict[Annotated[str, StringConstraints(min_length=1, max_length=60)], RatedSystem] = (
+        Field(min_length=1, max_length=8, description="by names, which raters are not told")
+    )
+    raters: Whole = Field(3, ge=1, le=50)
+
+    @model_validator(mode="after")
+    def _check(self) -> RatingRequest:
+        total = sum(len(system.motions) for system in self.systems.values())
+        if total > MAX_RATED:
+            raise ValueError(f"{total} motions in all; expected {MAX_RATED} at most")
+        return self
+
+
+class RatingInfo(_Message):
+    """A blind rating: the raters' addresses, and what they have said so far."""
+
+    id: str
+    created: float = Field(description="seconds since 1970")
+    systems: tuple[str, ...]
+    prompts: int
+    raters: dict[str, str] = Field(description="rater -> address of the rater's page")
+    answered: dict[str, int] = Field(description="rater -> questions answered")
+    results: dict[str, dict[str, dict[str, float]]] = Field(
+        description="system -> criterion -> won, lost, tied comparisons and mean score, 1 to 4"
+    )
+
+
+class RatingList(_Message):
+    """Newest first."""
+
+    ratings: tuple[RatingInfo, ...]
 
 
 class ModelInfo(_Message):

@@ -48,14 +48,9 @@ def serve_arena(
 
     if not motions:
         raise ValueError("no motions; give folders of `motionmill benchmark generate`")
-    arena = Arena(load_suite(suite), motions, database, kinds=kinds)
-    for name, reason in list(arena.unreadable.items())[:10]:
-        print(f"left out: {name}: {reason}")
-    arena.store.add_raters(num_raters)
+    arena = _folders_to_rate(motions, database, suite, num_raters, kinds)
     listening = _listen(host, port)
-    address = f"http://{host}:{listening.getsockname()[1]}"
-    for rater, link in arena.store.links().items():
-        print(f"{rater}: {address}/rate/{link}/", flush=True)
+    _print_raters(arena, f"http://{host}:{listening.getsockname()[1]}/")
     uvicorn.Server(server_config(arena_app(arena))).run(sockets=[listening])
 
 
@@ -71,8 +66,14 @@ def serve_studio(
     workers: int,
     device: str | None,
     precision: Precision,
+    rate: Sequence[Path],
+    suite: str,
+    num_raters: int,
 ) -> None:
     """Load the model, print the address, serve until SIGTERM or Ctrl-C.
+
+    Args:
+        rate, suite, num_raters: folders of motions to be rated on the same pages, as in `serve_arena`.
 
     Raises:
         ValueError, FileNotFoundError: see `TextToMotion.from_pretrained`, `Store`; a port that is taken; another host
@@ -82,6 +83,7 @@ def serve_studio(
 
     from motionmill.pipeline import TextToMotion
     from motionmill.server.app import studio_app
+    from motionmill.server.ratings import Ratings
     from motionmill.server.runner import Runner
     from motionmill.server.store import Store
     from motionmill.server.workshop import Workshop
@@ -94,6 +96,10 @@ def serve_studio(
         )
     listening = _listen(host, port)
     store = Store(folder, max_queued=max_queued)
+    ratings = Ratings(folder / "ratings")
+    rated = None if not rate else _folders_to_rate(rate, folder / "votes.db", suite, num_raters)
+    if rated is not None:
+        ratings.lend(rated)
     workshop = Workshop(workers)
     pipeline = TextToMotion.from_pretrained(model, device=device, precision=precision)
     runner = Runner(pipeline, store, limits, prepare=prepare_files(store, workshop, pipeline))
@@ -104,8 +110,12 @@ def serve_studio(
     def ready() -> None:
         workshop.warm()
         print(f"motionmill studio: {address} (model {model}, results in {folder})", flush=True)
+        if rated is not None:
+            _print_raters(rated, address)
 
-    app = studio_app(runner, workshop, token=token, only_loopback=token is None, on_start=ready)
+    app = studio_app(
+        runner, workshop, ratings, token=token, only_loopback=token is None, on_start=ready
+    )
 
     class Server(uvicorn.Server):
         """Lets event streams go as soon as it is told to stop."""
@@ -119,6 +129,25 @@ def serve_studio(
         Server(server_config(app)).run(sockets=[listening])
     # All that counts is on disk; a file that is still being written for nobody must not hold the process.
     os._exit(0)
+
+
+def _folders_to_rate(
+    motions: Sequence[Path],
+    database: Path,
+    suite: str,
+    num_raters: int,
+    kinds: Sequence[Kind] = ("pair", "single", "check"),
+) -> Arena:
+    arena = Arena(load_suite(suite), motions, database, kinds=kinds)
+    for name, reason in list(arena.unreadable.items())[:10]:
+        print(f"left out: {name}: {reason}")
+    arena.store.add_raters(num_raters)
+    return arena
+
+
+def _print_raters(arena: Arena, address: str) -> None:
+    for rater, link in arena.store.links().items():
+        print(f"{rater}: {address}rate/{link}/", flush=True)
 
 
 def server_config(app: Any) -> uvicorn.Config:
