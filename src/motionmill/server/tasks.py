@@ -46,12 +46,15 @@ def extract(
 
     Raises:
         ValueError: no video, a long or a large one, or no such person.
+        MissingExtraError: the extra `video` is not installed.
     """
+    from motionmill.extras import require
     from motionmill.video.config import WHOLE_SHOTS
     from motionmill.video.extract import extract_motion
     from motionmill.video.frames import probe
 
     check_container(data)
+    require("mediapipe", extra="video")
     path = folder / "upload.video"
     path.write_bytes(data)
     frames = WHOLE_SHOTS.frames.model_copy(update={"max_megapixels": _MAX_MEGAPIXELS})
@@ -64,7 +67,7 @@ def extract(
     if not people:
         raise ValueError("nobody in the video is seen whole, well and long enough")
     if person > len(people):
-        raise ValueError(f"person {person}; there are {len(people)} in the video")
+        raise ValueError(f"person {person}; the video has {len(people)}")
     return _written(people[person - 1], suffix, folder, options), len(people)
 
 
