@@ -87,7 +87,8 @@ async def watch(runner: Runner, name: str) -> AsyncIterator[str]:
     live = runner.live(name)
     job = await run_in_threadpool(runner.store.get, name)
     if job is not None and job.state not in ENDED:
-        async for text in _with_positions(runner, live, job):
+        position = await run_in_threadpool(runner.store.position, job)
+        async for text in _with_positions(live, position):
             yield text
         job = await run_in_threadpool(runner.store.get, name)
     if job is not None and job.state in ENDED:
@@ -95,18 +96,17 @@ async def watch(runner: Runner, name: str) -> AsyncIterator[str]:
         yield _ending(runner, job)
 
 
-async def _with_positions(runner: Runner, live: Live, job: StoredJob) -> AsyncIterator[str]:
-    """The live events, and the place in the queue as long as it changes; the ending is told by the caller."""
-    told, waits = 0, job.state == "queued"
+async def _with_positions(live: Live, position: int) -> AsyncIterator[str]:
+    """The live events, and the place in the queue as it changes; the ending is told by the caller."""
+    told = 0
     async for text in live.read():
         if text is not None:
-            waits = waits and not text.startswith("event")
             yield text
-        if waits and text is None:
-            position = await run_in_threadpool(runner.store.position, job)
-            if position not in (0, told):  # 0: it has just begun
-                told = position
-                yield event("queued", position=position)
+            continue
+        now = live.position or position
+        if not live.begun and now not in (0, told):  # 0: it has just begun
+            told = now
+            yield event("queued", position=now)
 
 
 def _ending(runner: Runner, job: StoredJob) -> str:

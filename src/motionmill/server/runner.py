@@ -19,6 +19,7 @@ from motionmill.server.work import Threads, Work
 
 _log = logging.getLogger(__name__)
 _SWEEP_SECONDS = 60.0
+_QUEUE_SECONDS = 2.0  # those who wait are told their place so often at most
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class Runner:
         self._works: list[Work] = []
         self._cancelled: set[str] = set()
         self._stopping = False
+        self._moved, self._tell_next = False, 0.0
         self._durations: deque[float] = deque([2.0], maxlen=32)
         self._threads = Threads(
             finish=ThreadPoolExecutor(2, thread_name_prefix="finish"),
@@ -100,7 +102,7 @@ class Runner:
             self._cancelled.add(name)
             self._changed.notify()
         self.forget(name)
-        self._wake_queued()
+        self._moved = True
         return True
 
     def retry_after(self) -> int:
@@ -144,6 +146,7 @@ class Runner:
                 with self._changed:
                     self._changed.wait(0.01 if self._works else 0.5)
             self._look()
+            self._tell_places()
 
     def _step(self) -> None:
         start = time.perf_counter()
@@ -162,7 +165,7 @@ class Runner:
             job = self.store.take()
             if job is None:
                 return
-            self._wake_queued()
+            self._moved = True
             live = self.live(job.id)
             deadline = time.monotonic() + self.limits.job_seconds
             try:
@@ -233,10 +236,15 @@ class Runner:
         work.cancel()
         self._works.remove(work)
 
-    def _wake_queued(self) -> None:
-        """Readers of waiting jobs look for their new position."""
-        for live in list(self._live.values()):
-            live.wake()
+    def _tell_places(self) -> None:
+        """Readers of waiting jobs hear where in the queue these are now."""
+        if self._moved and time.monotonic() >= self._tell_next:
+            self._moved = False
+            self._tell_next = time.monotonic() + _QUEUE_SECONDS
+            for place, name in enumerate(self.store.waiting(), start=1):
+                live = self._live.get(name)
+                if live is not None:
+                    live.stand(place)
 
     def _sweep(self) -> None:
         limits = self.limits

@@ -79,6 +79,7 @@ def serve_studio(
         ValueError, FileNotFoundError: see `TextToMotion.from_pretrained`, `Store`; a port that is taken; another host
             without a token.
     """
+    import torch
     import uvicorn
 
     from motionmill.pipeline import TextToMotion
@@ -101,6 +102,8 @@ def serve_studio(
     if rated is not None:
         ratings.lend(rated)
     workshop = Workshop(workers)
+    # Half of the cores draw tokens; the others choose, decode and answer meanwhile.
+    torch.set_num_threads(max(1, torch.get_num_threads() // 2))
     pipeline = TextToMotion.from_pretrained(model, device=device, precision=precision)
     runner = Runner(pipeline, store, limits, prepare=prepare_files(store, workshop, pipeline))
     name = f"[{host}]" if ":" in host else host

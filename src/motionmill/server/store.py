@@ -107,10 +107,19 @@ class Store:
         return self._select("ORDER BY number DESC LIMIT ?", count)
 
     def position(self, job: StoredJob) -> int:
-        """The place of a queued job in the queue, from 1."""
-        query = "SELECT COUNT(*) FROM jobs WHERE state = 'queued' AND number <= ?"
+        """The place of a queued job in the queue, from 1; 0 where it does not wait any more."""
+        query = (
+            "SELECT COUNT(*) FROM jobs WHERE state = 'queued' AND number <= "
+            "(SELECT number FROM jobs WHERE id = ? AND state = 'queued')"
+        )
         with self._lock:
-            return int(self._connection.execute(query, (job.number,)).fetchone()[0])
+            return int(self._connection.execute(query, (job.id,)).fetchone()[0])
+
+    def waiting(self) -> list[str]:
+        """The ids of all queued jobs, in their order."""
+        query = "SELECT id FROM jobs WHERE state = 'queued' ORDER BY number"
+        with self._lock:
+            return [row[0] for row in self._connection.execute(query).fetchall()]
 
     def count(self, state: State) -> int:
         """How many jobs are in a state."""
