@@ -31,7 +31,7 @@ REQUEST = {"prompt": "a person walks forward", "seconds": 4}
 REQUESTS = {"8 candidates (the model's own)": REQUEST, "1 candidate": REQUEST | {"candidates": 1}}
 BLOCK = {"prompt": "a person walks forward", "seconds": 60, "samples": 8, "candidates": 1}
 CLIENTS = (1, 8, 32)
-PARTS = ("clients", "memory", "crowd", "first")
+PARTS = ("clients", "memory", "crowd", "first", "processes")
 IDLE, UNREAD, HALF = 1000, 64, 200
 
 
@@ -242,6 +242,30 @@ def among(server: Server, kind: str, jobs: int = 32) -> float:
     return round(jobs / seconds, 3)
 
 
+def processes(server: Server, repeats: int) -> dict[str, Any]:
+    """Eight clients of one process, and four each of two that have folders of their own, in turn."""
+    one, two = [], []
+    with serving() as other:
+        for _ in range(repeats):
+            one.append(load(server, REQUEST, 8, 40)["motions per second"])
+            rates: list[float] = []
+            start = time.perf_counter()
+            together(
+                [
+                    lambda at=at: rates.append(load(at, REQUEST, 4, 20)["jobs"])
+                    for at in (server, other)
+                ]
+            )
+            two.append(round(sum(rates) / (time.perf_counter() - start), 3))
+    return {
+        "motions per second": {
+            "one process, 8 clients": one,
+            "two processes, 4 clients each": two,
+        },
+        "two over one": round(statistics.median(two) / statistics.median(one), 2),
+    }
+
+
 def first(server: Server) -> dict[str, Any]:
     """Seconds from the request to the first frames of a 4-second motion, nobody else being there."""
     alone = load(server, REQUEST, 1, 20)
@@ -266,6 +290,7 @@ def main() -> None:
         "memory": memory,
         "crowd": lambda server: crowd(server, arguments.repeats),
         "first": first,
+        "processes": lambda server: processes(server, arguments.repeats),
     }
     for name in arguments.parts:
         with serving() as server:

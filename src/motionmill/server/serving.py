@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from motionmill.generator.config import Precision
     from motionmill.pipeline import TextToMotion
-    from motionmill.server.runner import Limits
+    from motionmill.server.runner import Limits, Runner
     from motionmill.server.store import Store, StoredJob
     from motionmill.server.workshop import Workshop
 
@@ -79,46 +79,61 @@ def serve_studio(
         ValueError, FileNotFoundError: see `TextToMotion.from_pretrained`, `Store`; a port that is taken; another host
             without a token.
     """
-    import torch
-    import uvicorn
-
-    from motionmill.pipeline import TextToMotion
     from motionmill.server.app import studio_app
     from motionmill.server.ratings import Ratings
-    from motionmill.server.runner import Runner
     from motionmill.server.store import Store
     from motionmill.server.workshop import Workshop
 
-    loopback = is_loopback(host)
     token = None if token_file is None else read_token(token_file)
-    if token is None and not loopback:
+    if token is None and not is_loopback(host):
         raise ValueError(
             f"--host {host} lets other machines in; give --token-file FILE (it is made if it is not there)"
         )
-    listening = _listen(host, port)
-    store = Store(folder, max_queued=max_queued)
-    ratings = Ratings(folder / "ratings")
-    rated = None if not rate else _folders_to_rate(rate, folder / "votes.db", suite, num_raters)
-    if rated is not None:
-        ratings.lend(rated)
-    workshop = Workshop(workers)
+    with _listen(host, port) as listening:
+        name = f"[{host}]" if ":" in host else host
+        address = f"http://{name}:{listening.getsockname()[1]}/"
+        store, ratings = Store(folder, max_queued=max_queued), Ratings(folder / "ratings")
+        rated = _folders_to_rate(rate, folder / "votes.db", suite, num_raters) if rate else None
+        workshop = Workshop(workers)
+        runner = _runner(model, store, workshop, limits, device=device, precision=precision)
+
+        def ready() -> None:
+            workshop.warm()
+            print(f"motionmill studio: {address} (model {model}, results in {folder})", flush=True)
+            if rated is not None:
+                ratings.lend(rated)
+                _print_raters(rated, address)
+
+        app = studio_app(
+            runner, workshop, ratings, token=token, only_loopback=token is None, on_start=ready
+        )
+        _serve(app, listening, runner)
+
+
+def _runner(
+    model: str,
+    store: Store,
+    workshop: Workshop,
+    limits: Limits,
+    *,
+    device: str | None,
+    precision: Precision,
+) -> Runner:
+    """The model, and what makes motions with it."""
+    import torch
+
+    from motionmill.pipeline import TextToMotion
+    from motionmill.server.runner import Runner
+
     # Half of the cores draw tokens; the others choose, decode and answer meanwhile.
     torch.set_num_threads(max(1, torch.get_num_threads() // 2))
     pipeline = TextToMotion.from_pretrained(model, device=device, precision=precision)
-    runner = Runner(pipeline, store, limits, prepare=prepare_files(store, workshop, pipeline))
-    name = f"[{host}]" if ":" in host else host
-    address = f"http://{name}:{listening.getsockname()[1]}/"
-    _allow_many_connections()
+    return Runner(pipeline, store, limits, prepare=prepare_files(store, workshop, pipeline))
 
-    def ready() -> None:
-        workshop.warm()
-        print(f"motionmill studio: {address} (model {model}, results in {folder})", flush=True)
-        if rated is not None:
-            _print_raters(rated, address)
 
-    app = studio_app(
-        runner, workshop, ratings, token=token, only_loopback=token is None, on_start=ready
-    )
+def _serve(app: Any, listening: socket.socket, runner: Runner) -> None:
+    """Until SIGTERM or Ctrl-C; ends the process."""
+    import uvicorn
 
     class Server(uvicorn.Server):
         """Lets event streams go as soon as it is told to stop."""
@@ -127,6 +142,7 @@ def serve_studio(
             runner.announce_stop()
             super().handle_exit(sig, frame)
 
+    _allow_many_connections()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # until uvicorn has its own
     with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises the signal again at its end
         Server(server_config(app)).run(sockets=[listening])
