@@ -16,6 +16,7 @@ pytest.importorskip("fastapi", reason="the extra server is not installed")
 
 import motionmill
 from motionmill.evaluation.ratings import CRITERIA
+from tests.video.test_extract import first_frames
 from tests.web.browser import Served, free_port
 
 pytestmark = pytest.mark.slow
@@ -28,7 +29,7 @@ def snippet(language: str, mark: str) -> str:
     return next(text for text in found if mark in text)
 
 
-def test_curl_python_javascript(tmp_path: Path) -> None:
+def test_curl_python_javascript(tmp_path: Path, shared: Path) -> None:
     port = free_port()
     server = Served(["serve", "--folder", str(tmp_path / "s"), "--port", str(port)], lines=1)
 
@@ -42,10 +43,19 @@ def test_curl_python_javascript(tmp_path: Path) -> None:
 
     try:
         if shutil.which("curl"):
-            run(["bash", "-euc"], snippet("bash", "# curl"))
+            run(["bash", "-euc"], snippet("bash", "# curl: ask"))
             assert len(motionmill.load(tmp_path / "bow.glb")) == 60
-        run([sys.executable, "-c"], snippet("python", "# Python"))
+            pytest.importorskip("mediapipe")
+            video = shared / "data/videos/sam2_05_default_juggle.mp4"
+            first_frames(video, 40, tmp_path / "video.mp4")
+            run(["bash", "-euc"], snippet("bash", "# curl: the motion of the first person"))
+            assert len(motionmill.load(tmp_path / "person.bvh")) > 40
+        run([sys.executable, "-c"], snippet("python", "# Python, without"))
         assert len(list(tmp_path.glob("wave-*.bvh"))) == 2
+        pages = run([sys.executable, "-c"], snippet("python", "/v1/ratings")).split()
+        assert pages[::2] == ["rater-1", "rater-2"]
+        with urllib.request.urlopen(pages[1]) as answer:
+            assert b"Rate motions" in answer.read()
         if shutil.which("node"):
             size = run(["node", "--input-type=module", "-e"], snippet("javascript", "fetch"))
             assert int(size) > 100_000
