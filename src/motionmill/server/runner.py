@@ -19,6 +19,8 @@ from motionmill.server.work import Threads, Work
 
 _log = logging.getLogger(__name__)
 _SWEEP_SECONDS = 60.0
+_PREVIEW_SECONDS = 0.1  # between two looks at the frames of a sample that grows,
+_PREVIEWS_A_SECOND = 20  # and no more of all samples together
 _QUEUE_SECONDS = 2.0  # those who wait are told their place so often at most
 
 
@@ -186,13 +188,15 @@ class Runner:
 
     def _look(self) -> None:
         """Between two steps: cancelled, late and finished jobs leave."""
+        running = sum(len(work.samples) for work in self._works)
+        show_every = max(_PREVIEW_SECONDS, running / _PREVIEWS_A_SECOND)
         for work in list(self._works):
             name = work.job.id
             try:
                 if name in self._cancelled:
                     self._leave(work)
                     continue
-                work.advance()
+                work.advance(show_every)
                 if work.done:
                     self._finish(work)
                 elif time.monotonic() > work.deadline:

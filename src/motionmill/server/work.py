@@ -25,8 +25,7 @@ from motionmill.server.preview import Preview
 from motionmill.server.schemas import MotionRequest
 from motionmill.server.store import StoredJob
 
-_PREVIEW_TOKENS = 2  # frames are decoded when so many tokens are new,
-_PREVIEW_SECONDS = 0.1  # and, but for the first and the last, no more often than this
+_PREVIEW_TOKENS = 2  # frames are decoded when so many tokens are new
 
 
 @dataclass(frozen=True)
@@ -90,10 +89,14 @@ class Work:
         for sample in self.samples:
             self._draw(sample)
 
-    def advance(self) -> None:
-        """Look what has come, tell it, and ask for what is next."""
+    def advance(self, show_every: float) -> None:
+        """Look what has come, tell it, and ask for what is next.
+
+        Args:
+            show_every: seconds between two looks at the frames of a sample, but for the first and the last.
+        """
         for sample in self.samples:
-            self._advance(sample)
+            self._advance(sample, show_every)
 
     @property
     def done(self) -> bool:
@@ -137,14 +140,14 @@ class Work:
         ]
         sample.streams = [self._engine.submit(each) for each in sample.requests]
 
-    def _advance(self, sample: Sample) -> None:
+    def _advance(self, sample: Sample, show_every: float) -> None:
         if sample.motion is not None:
             return
         if sample.choice is not None:
             if sample.choice.done():
                 self._choose(sample, sample.choice.result())
             return
-        self._tell(sample)
+        self._tell(sample, show_every)
         if not sample.drawing:
             part, drawn = self.request.parts[sample.part], [s.result() for s in sample.streams]
             sample.choice = self._threads.finish.submit(
@@ -166,7 +169,7 @@ class Work:
         sample.streams = []
         sample.motion = self._threads.finish.submit(self._finish, sample)
 
-    def _tell(self, sample: Sample) -> None:
+    def _tell(self, sample: Sample, show_every: float) -> None:
         """Tokens so far and their frames, if anybody looks."""
         first = sample.streams[0]
         now = len(sample.tokens) + first.num_tokens
@@ -179,7 +182,7 @@ class Work:
         piece = [*sample.tokens.tolist(), *first.tokens][sample.shown :]
         sample.shown = now
         sample.showing = self._threads.preview.submit(self._show, sample, sample.part, piece)
-        sample.show_next = time.monotonic() + _PREVIEW_SECONDS
+        sample.show_next = time.monotonic() + show_every
 
     def _show(self, sample: Sample, part: int, piece: list[int]) -> None:
         frames = sample.preview.push(piece)
