@@ -76,10 +76,11 @@ def motion(
     names: NamesOption = "smpl",
     cleanup: Cleanup = None,
 ) -> Response:
-    """A finished motion in a format, made now unless the job had asked for it."""
+    """A finished motion in a format, made when it is first asked for unless the job had asked before."""
     known, raw = here.motion(motion_id)
+    plain = cleanup is None and names == "smpl" and suffix != "npz"
     kept = raw.with_suffix(f".{suffix}")
-    if cleanup is None and names == "smpl" and suffix != "npz" and kept.is_file():
+    if plain and kept.is_file():
         data = kept.read_bytes()
     else:
         options = {
@@ -88,6 +89,8 @@ def motion(
             "licence": here.runner.pipeline.release.config.licence,
         }
         data = made(lambda: here.workshop.export(raw, suffix, **options))
+        if plain:
+            here.runner.store.keep(motion_id, suffix, data)
     return file_answer(data, suffix, f"{file_name(known.request)}-{motion_id[-1]}")
 
 

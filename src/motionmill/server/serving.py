@@ -202,9 +202,7 @@ def prepare_files(
                 if suffix != "npz":
                     licence = pipeline.release.config.licence
                     data = workshop.export(raw, suffix, cleanup=cleanup, licence=licence)
-                    aside = raw.with_name(f".{motion['id']}.{suffix}")
-                    aside.write_bytes(data)
-                    aside.replace(raw.with_suffix(f".{suffix}"))
+                    store.keep(motion["id"], suffix, data)
             motion["files"] = {
                 suffix.value: f"/v1/motions/{motion['id']}.{suffix.value}" for suffix in Suffix
             }

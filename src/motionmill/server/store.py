@@ -197,6 +197,12 @@ class Store:
                 path.unlink(missing_ok=True)
         return len(gone)
 
+    def keep(self, motion: str, suffix: str, data: bytes) -> None:
+        """A file of a motion beside its raw one, whole or not at all; it goes when the job does."""
+        aside = self.motions / f".{motion}.{suffix}"
+        aside.write_bytes(data)
+        aside.replace(self.motions / f"{motion}.{suffix}")
+
     def _files(self) -> list[Path]:
         """The files of motions; what is being written has a name that begins with a dot."""
         return [path for path in self.motions.iterdir() if not path.name.startswith(".")]
