@@ -26,6 +26,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         yield made
 
 
+@pytest.mark.slow
 def test_a_real_person(client: Any, shared: Path, tmp_path: Path) -> None:
     pytest.importorskip("mediapipe")
     whole = shared / "data/videos/sam2_05_default_juggle.mp4"
