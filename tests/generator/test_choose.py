@@ -42,7 +42,9 @@ def chosen(scores: Sequence[float], wrong: Sequence[bool], prompt: str) -> tuple
         return choose(ranker, prompt, STATES, motions), len(looked)
 
 
-@given(st.lists(st.tuples(st.floats(-0.9, 0.9, width=32), st.booleans()), min_size=1, max_size=8))
+@given(
+    st.lists(st.tuples(st.floats(-0.875, 0.875, width=32), st.booleans()), min_size=1, max_size=8)
+)
 def test_as_if_all_were_looked_at(rows: list[tuple[float, bool]]) -> None:
     scores, wrong = [row[0] for row in rows], [row[1] for row in rows]
     all_seen = torch.tensor(scores) - 2 * torch.tensor(wrong).float()
