@@ -3,6 +3,7 @@
 import { COLOURS } from "/static/parts.js";
 
 const EDGE = 5; // pixels: half the width of the bar's handle
+const SLOW = 45, COARSEST = 0.5; // milliseconds a frame, part of the pixels
 
 export class Player {
   constructor(stage, { play, bar, clock, seconds, blocks, ruler, speed }) {
@@ -24,6 +25,8 @@ export class Player {
     this.playing = on && this.stage.length > 1;
     this.button.setAttribute("aria-label", this.playing ? "Pause" : "Play");
     document.body.dataset.playing = this.playing;
+    this.pace = 0;
+    if (!this.playing && this.stage.finesse < 1) { this.stage.finesse = 1; this.stage.later(); }
     if (!this.playing) this.bar.setAttribute("aria-valuetext", this.#words());
   }
 
@@ -68,21 +71,30 @@ export class Player {
     return `frame ${Math.round(this.frame)} of ${Math.max(0, this.stage.length - 1)}, ${(this.frame / this.stage.fps).toFixed(2)} seconds`;
   }
 
-  #show(frame) {
+  #show(frame, now = false) {
     this.frame = frame;
     this.bar.value = Math.round(frame);
     this.clock.textContent = `${Math.round(frame)} / ${Math.max(0, this.stage.length - 1)}`;
     this.seconds.textContent = `${(frame / this.stage.fps).toFixed(2)} s`;
-    this.stage.seek(frame);
+    this.stage.seek(frame, now);
   }
 
   #step(now) {
     if (!this.playing) return;
+    this.#adapt(now - this.last);
     const next = this.frame + (Math.min(250, now - this.last) / 1000) * this.stage.fps * Number(this.speed.value);
     this.last = now;
     const { length, growing } = this.stage;
-    this.#show(next > length - 1 ? (growing ? length - 1 : 0) : next);
+    this.#show(next > length - 1 ? (growing ? length - 1 : 0) : next, true);
     requestAnimationFrame((later) => this.#step(later));
+  }
+
+  /** Fewer pixels where frames take long on average: smooth is worth more than sharp while it moves. */
+  #adapt(milliseconds) {
+    this.pace = this.pace ? 0.9 * this.pace + 0.1 * Math.min(milliseconds, 250) : Math.min(milliseconds, 40);
+    if (this.pace < SLOW || this.stage.finesse <= COARSEST) return;
+    this.stage.finesse *= 0.75;
+    this.pace = 0;
   }
 
   /** Seconds above, below them a row for each foot with bars where it rests. */

@@ -19,6 +19,7 @@ export class Stage {
     this.alone = null; // the variation that is shown large
     this.chosen = 0;
     this.frame = 0;
+    this.finesse = 1; // part of the pixels in a row that are drawn; fewer while a slow machine plays
     this.scene = new Scene();
     this.camera = new PerspectiveCamera(ANGLE, 1, 0.1, 80);
     this.renderer = new WebGLRenderer({ canvas, antialias: true, preserveDrawingBuffer: false });
@@ -28,12 +29,12 @@ export class Stage {
     this.controls.maxPolarAngle = Math.PI * 0.495;
     this.controls.minDistance = 1;
     this.controls.maxDistance = 25;
-    this.controls.addEventListener("change", () => this.#later());
+    this.controls.addEventListener("change", () => this.later());
     this.#light();
     this.theme();
     this.reset();
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { this.theme(); this.draw(); });
-    new ResizeObserver(() => this.#later()).observe(canvas);
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { this.theme(); this.later(); });
+    new ResizeObserver(() => this.later()).observe(canvas);
   }
 
   /** Colours of the page, light or dark. */
@@ -51,7 +52,7 @@ export class Stage {
     this.camera.position.set(...EYE);
     this.controls.target.set(...LOOK);
     this.controls.update();
-    this.draw();
+    this.later();
   }
 
   /** Move the camera around what it looks at: steps to the right and upwards, and how much nearer (1: not at all). */
@@ -62,7 +63,7 @@ export class Stage {
     const tilt = Math.min(controls.maxPolarAngle, Math.max(0.05, Math.acos(arm.y / arm.length()) - up * TURN));
     camera.position.copy(controls.target).add(new Vector3(Math.sin(around) * Math.sin(tilt), Math.cos(tilt), Math.cos(around) * Math.sin(tilt)).multiplyScalar(length));
     controls.update();
-    this.draw();
+    this.later();
   }
 
   /** Empty places for so many variations. */
@@ -93,7 +94,7 @@ export class Stage {
     Object.assign(this.shown, changes);
     this.grid.visible = this.shown.grid;
     await Promise.all(this.actors.map((actor, place) => actor?.show({ ...this.shown, ghosts: this.shown.ghosts && place === this.chosen })));
-    this.draw();
+    this.later();
   }
 
   get length() {
@@ -104,22 +105,23 @@ export class Stage {
     return this.actors.find((actor) => actor?.clip)?.clip.fps ?? 30;
   }
 
-  /** All characters at a frame; those whose motion is shorter stay at their end. */
-  seek(frame) {
+  /** All characters at a frame; those whose motion is shorter stay at their end. Drawn soon, or `now`. */
+  seek(frame, now = false) {
     this.frame = frame;
     for (const actor of this.actors) if (actor?.clip) actor.pose(Math.min(frame, actor.clip.frames - 1));
-    this.draw();
+    if (now) this.draw(); else this.later();
   }
 
   draw() {
     const { canvas, renderer } = this, width = canvas.clientWidth, height = canvas.clientHeight;
     if (!width || !height) return;
-    const ratio = Math.min(2, devicePixelRatio || 1);
+    const ratio = Math.min(2, devicePixelRatio || 1) * this.finesse;
     if (this.ratio !== ratio || this.width !== width || this.height !== height) {
       Object.assign(this, { ratio, width, height });
       renderer.setPixelRatio(ratio);
       renderer.setSize(width, height, false);
     }
+    if (this.waiting) { cancelAnimationFrame(this.waiting); this.waiting = 0; }
     const around = canvas.getBoundingClientRect(), boxes = [...this.cells.children].filter((box) => !box.hidden);
     renderer.setScissorTest(true);
     if (!boxes.length) this.#view(null, 0, 0, width, height);
@@ -138,7 +140,7 @@ export class Stage {
     this.camera.position.set(...EYE).multiplyScalar(0.92);
     this.camera.lookAt(...LOOK);
     actor.pose(Math.floor(clip.frames * 0.45));
-    const size = Math.min(SMALL, this.width, this.height), pixels = size * this.ratio, small = document.createElement("canvas");
+    const size = Math.min(SMALL, this.width, this.height), pixels = Math.floor(size * this.ratio), small = document.createElement("canvas");
     this.#view(actor, 0, 0, size, size);
     small.width = small.height = SMALL;
     small.getContext("2d").drawImage(this.canvas, 0, this.canvas.height - pixels, pixels, pixels, 0, 0, SMALL, SMALL);
@@ -204,7 +206,8 @@ export class Stage {
     this.scene.add(new HemisphereLight(0xffffff, 0x9a948a, 1.6), this.sun, this.sun.target, this.rim, this.ground, this.floor, this.grid);
   }
 
-  #later() {
+  /** Draw once before the next frame of the screen, however often this is asked. */
+  later() {
     if (this.waiting) return;
     this.waiting = requestAnimationFrame(() => { this.waiting = 0; this.draw(); });
   }

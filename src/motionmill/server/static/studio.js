@@ -221,3 +221,5 @@ attempt(async () => {
   at("model").title = models[0].licence;
 });
 if (location.hash) follow(); else { parts.focus(); history.refresh(); show.idle().catch(() => {}); }
+
+export { player, show, stage }; // for tests, and for whoever looks in from the console
