@@ -146,6 +146,7 @@ export class Show {
       }
       await rest;
     } finally {
+      rest.catch(() => {}); // when the events break off, that is what is told
       if (number === this.number) this.following = this.stage.growing = false;
     }
   }
