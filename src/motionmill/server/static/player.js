@@ -20,7 +20,8 @@ export class Player {
     if (on && !this.playing && this.stage.length > 1) {
       if (this.frame >= this.stage.length - 1) this.frame = 0;
       this.last = performance.now();
-      requestAnimationFrame((now) => this.#step(now));
+      cancelAnimationFrame(this.next);
+      this.next = requestAnimationFrame((now) => this.#step(now));
     }
     this.playing = on && this.stage.length > 1;
     this.button.setAttribute("aria-label", this.playing ? "Pause" : "Play");
@@ -86,7 +87,7 @@ export class Player {
     this.last = now;
     const { length, growing } = this.stage;
     this.#show(next > length - 1 ? (growing ? length - 1 : 0) : next, true);
-    requestAnimationFrame((later) => this.#step(later));
+    this.next = requestAnimationFrame((later) => this.#step(later));
   }
 
   /** Fewer pixels where frames take long on average: smooth is worth more than sharp while it moves. */

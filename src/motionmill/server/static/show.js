@@ -48,12 +48,10 @@ export class Show {
   }
 
   /** Follow a job to its end and show it, over broken connections and restarts of the server. */
-  async open(id) {
-    const number = ++this.number;
+  async open(job) {
+    const number = ++this.number, { id } = job;
     this.stopReading?.abort();
     this.raw = false;
-    let job = await getJson(`/v1/jobs/${id}`);
-    if (number !== this.number) return;
     this.#begin(job);
     while (number === this.number) {
       if (job.state === "done") { await this.#done(job, number); return; }

@@ -62,6 +62,7 @@ const page = {
 const show = new Show(stage, page);
 const inspector = new Inspector(stage, show, { attempt, status: page.status, link });
 const history = new History(at("history"), at("nothing"), { open: (id, request) => { if (location.hash === `#job=${id}`) follow(request); else { remembered = request; location.hash = `job=${id}`; } }, draw: pictureOf });
+let asked = null; // the job that was asked for here last: its events are read at once
 let remembered = null; // the request of a history entry, if the server should have forgotten it
 
 /** A cell for every variation, with its name; one of them may be alone. */
@@ -123,6 +124,7 @@ async function generate() {
   at("go").disabled = true;
   const job = await attempt(() => postJson("/v1/motions", wanted));
   at("go").disabled = false;
+  asked = job;
   if (job) location.hash = `job=${job.id}`;
 }
 
@@ -146,12 +148,12 @@ async function follow(request = remembered) {
   player.toggle(false);
   player.rewind();
   history.mark(id);
-  history.refresh();
   page.status("");
   await attempt(async () => {
     let job;
     try {
-      job = await getJson(`/v1/jobs/${id}`);
+      job = asked?.id === id ? asked : await getJson(`/v1/jobs/${id}`);
+      asked = null;
     } catch (error) {
       if (error.status !== 404 || !request) throw error;
       fill(request);
@@ -161,7 +163,9 @@ async function follow(request = remembered) {
     fill(job.request);
     document.title = `${promptOf(job.request)} · MotionMill`;
     player.parts(job.request.timeline ?? []);
-    await show.open(id);
+    const shown = show.open(job);
+    history.refresh();
+    await shown;
   });
   history.refresh();
 }
