@@ -23,9 +23,6 @@ def serve(
     workers: Literal[1, 2, 3, 4] = 2,
     device: str | None = None,
     precision: Precision = "float32",
-    rate: tuple[Path, ...] = (),
-    suite: str = "zero-shot",
-    raters: int = 3,
 ) -> None:
     """The studio in the browser: type a prompt, watch the character, take the file; other programs by HTTP.
 
@@ -43,9 +40,6 @@ def serve(
         workers: processes that read uploads and write files.
         device: cpu, cuda, mps.
         precision: of the generator: float32, bfloat16 or int8.
-        rate: folders of `benchmark generate`, to be rated blindly on the same site; votes are kept in --folder.
-        suite: the suite that they are of.
-        raters: how many people get a link to rate.
     """
     from motionmill.extras import require
 
@@ -79,7 +73,4 @@ def serve(
         workers=workers,
         device=device,
         precision=precision,
-        rate=rate,
-        suite=suite,
-        raters=raters,
     )

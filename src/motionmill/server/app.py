@@ -16,8 +16,6 @@ from starlette.exceptions import HTTPException as StarletteError
 
 from motionmill import __version__
 from motionmill.server.api import router
-from motionmill.server.arena import Arena
-from motionmill.server.arena_app import raters_route, rating_routes
 from motionmill.server.guard import Application, Guard
 from motionmill.server.runner import Runner
 from motionmill.server.schemas import Problem
@@ -43,7 +41,6 @@ def studio_app(
     token: str | None = None,
     only_loopback: bool = True,
     on_start: Callable[[], None] = lambda: None,
-    arena: Arena | None = None,
 ) -> Application:
     """The application; the runner starts and ends with it.
 
@@ -51,7 +48,6 @@ def studio_app(
         token: what requests must carry; None asks for none.
         only_loopback: refuse requests that name another host, which stops pages that rebind their DNS name.
         on_start: called when requests are taken.
-        arena: what is rated on this site, if anything is.
     """
 
     @asynccontextmanager
@@ -79,9 +75,6 @@ def studio_app(
         router(runner, workshop, attribution=runner.pipeline.release.config.attribution)
     )
     _pages(app, workshop)
-    app.include_router(raters_route(arena))
-    if arena is not None:
-        app.include_router(rating_routes(arena))
     app.add_exception_handler(StarletteError, _http_problem)
     app.add_exception_handler(RequestValidationError, _bad_request)
     app.add_exception_handler(Exception, _failure)
@@ -96,10 +89,6 @@ def _pages(app: FastAPI, workshop: Workshop) -> None:
     @app.get("/", include_in_schema=False)
     def page() -> HTMLResponse:
         return HTMLResponse(files["studio.html"])
-
-    @app.get("/rate/", include_in_schema=False)
-    def raters() -> HTMLResponse:
-        return HTMLResponse(files["raters.html"])
 
     @app.get("/character.glb", include_in_schema=False)
     def character() -> Response:

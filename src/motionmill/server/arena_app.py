@@ -1,4 +1,4 @@
-"""The rating page and its requests, for raters who have a link: an application of its own, or routes of the studio.
+"""The rating page and its requests, for raters who have a link.
 
 Every address below `/rate/LINK/` belongs to one rater. Nothing that is sent says which system a motion is of.
 """
@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from importlib import resources
 from typing import Annotated, Any
 
-from fastapi import APIRouter, FastAPI, HTTPException, Path, Request
+from fastapi import FastAPI, HTTPException, Path, Request
 from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -51,6 +51,12 @@ def arena_app(arena: Arena) -> FastAPI:
         response.headers["Cache-Control"] = "no-store"
         return response
 
+    def rater_of(link: str) -> str:
+        rater = arena.store.rater_of(link)
+        if rater is None:
+            raise HTTPException(404, "no such rating link; ask for yours again")
+        return rater
+
     @app.get("/healthz")
     def health() -> dict[str, str]:
         return {"status": "ok"}
@@ -62,45 +68,23 @@ def arena_app(arena: Arena) -> FastAPI:
             raise HTTPException(404, "no such file")
         return Response(text, media_type=_KINDS[name[name.rfind(".") :]])
 
-    app.include_router(rating_routes(arena))
-    return app
-
-
-class Rater(BaseModel):
-    """Who rates, where, and how much is done."""
-
-    name: str
-    address: str
-    answered: int
-
-
-def rating_routes(arena: Arena) -> APIRouter:
-    """What raters need; the link in their address is their key."""
-    routes = APIRouter(include_in_schema=False)
-
-    def rater_of(link: str) -> str:
-        rater = arena.store.rater_of(link)
-        if rater is None:
-            raise HTTPException(404, "no such rating link; ask for yours again")
-        return rater
-
-    @routes.get("/rate/{link}/")
+    @app.get("/rate/{link}/")
     def page(link: Link) -> HTMLResponse:
         rater_of(link)
         return HTMLResponse(_text("rate.html"))
 
-    @routes.get("/rate/{link}/task")
+    @app.get("/rate/{link}/task")
     def task(link: Link) -> dict[str, Any]:
         return arena.question(rater_of(link))
 
-    @routes.get("/rate/{link}/task/{name}/{side}")
+    @app.get("/rate/{link}/task/{name}/{side}")
     def motion(link: Link, name: TaskName, side: int) -> dict[str, Any]:
         try:
             return arena.motion(rater_of(link), name, side)
         except KeyError:
             raise HTTPException(404, "no such motion") from None
 
-    @routes.post("/rate/{link}/task/{name}")
+    @app.post("/rate/{link}/task/{name}")
     def answer(link: Link, name: TaskName, given: Answer) -> dict[str, bool]:
         try:
             return {"new": arena.answer(rater_of(link), name, given.answers)}
@@ -109,23 +93,7 @@ def rating_routes(arena: Arena) -> APIRouter:
         except ValueError as error:
             raise HTTPException(422, str(error)) from None
 
-    return routes
-
-
-def raters_route(arena: Arena | None) -> APIRouter:
-    """The raters' addresses, for who runs the studio: a rater must not see those of the others."""
-    routes = APIRouter()
-
-    @routes.get("/v1/raters", include_in_schema=False)
-    def raters() -> list[Rater]:
-        if arena is None:
-            return []
-        return [
-            Rater(name=name, address=f"/rate/{link}/", answered=arena.store.num_answered(name))
-            for name, link in arena.store.links().items()
-        ]
-
-    return routes
+    return app
 
 
 def _static(name: str) -> str | None:

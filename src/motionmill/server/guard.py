@@ -32,8 +32,7 @@ _HEADERS = {
 MAX_JSON_BYTES = 64 << 10
 MAX_UPLOAD_BYTES = 32 << 20
 _UPLOADS = "/v1/motions/convert"
-# And the page itself: they say nothing of anybody's motions; a rater's address has its own secret in it.
-_OPEN = ("/static/", "/healthz", "/rate/")
+_OPEN = ("/static/", "/healthz")  # and the page itself: they say nothing of anybody's motions
 _LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
 
 

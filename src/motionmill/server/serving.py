@@ -46,29 +46,16 @@ def serve_arena(
 
     if not motions:
         raise ValueError("no motions; give folders of `motionmill benchmark generate`")
-    arena = open_arena(motions, database, suite, num_raters=num_raters, kinds=kinds)
+    arena = Arena(load_suite(suite), motions, database, kinds=kinds)
+    for name, reason in list(arena.unreadable.items())[:10]:
+        print(f"left out: {name}: {reason}")
+    arena.store.add_raters(num_raters)
     listening = _listen(host, port)
     address = f"http://{host}:{listening.getsockname()[1]}"
     for rater, link in arena.store.links().items():
         print(f"{rater}: {address}/rate/{link}/", flush=True)
     config = uvicorn.Config(arena_app(arena), log_level="warning", timeout_graceful_shutdown=5)
     uvicorn.Server(config).run(sockets=[listening])
-
-
-def open_arena(
-    motions: Sequence[Path],
-    database: Path,
-    suite: str,
-    *,
-    num_raters: int,
-    kinds: Sequence[Kind] = ("pair", "single", "check"),
-) -> Arena:
-    """Motions and votes with their raters; what cannot be shown is printed."""
-    arena = Arena(load_suite(suite), motions, database, kinds=kinds)
-    for name, reason in list(arena.unreadable.items())[:10]:
-        print(f"left out: {name}: {reason}")
-    arena.store.add_raters(num_raters)
-    return arena
 
 
 def serve_studio(
@@ -83,9 +70,6 @@ def serve_studio(
     workers: int,
     device: str | None,
     precision: Precision,
-    rate: Sequence[Path] = (),
-    suite: str = "zero-shot",
-    raters: int = 3,
 ) -> None:
     """Load the model, print the address, serve until SIGTERM or Ctrl-C.
 
@@ -107,7 +91,6 @@ def serve_studio(
         raise ValueError(
             f"--host {host} lets other machines in; give --token-file FILE (it is made if it is not there)"
         )
-    arena = open_arena(rate, folder / "votes.db", suite, num_raters=raters) if rate else None
     listening = _listen(host, port)
     store = Store(folder, max_queued=max_queued)
     workshop = Workshop(workers)
@@ -121,14 +104,7 @@ def serve_studio(
         workshop.warm()
         print(f"motionmill studio: {address} (model {model}, results in {folder})", flush=True)
 
-    app = studio_app(
-        runner,
-        workshop,
-        token=token,
-        only_loopback=token is None,
-        on_start=ready,
-        arena=arena,
-    )
+    app = studio_app(runner, workshop, token=token, only_loopback=token is None, on_start=ready)
     config = uvicorn.Config(
         app,
         http="h11",
