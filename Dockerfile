@@ -3,17 +3,25 @@ FROM python:3.11-slim
 
 ARG TORCH=cpu
 ENV PIP_NO_CACHE_DIR=1 PYTHONUNBUFFERED=1
+SHELL ["/bin/bash", "-euo", "pipefail", "-c"]
+
+# OpenCV, by which videos are read, links to these; their versions are those of the image's Debian.
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends libgl1 libglib2.0-0 \
+    && rm -rf /var/lib/apt/lists/*
 
 WORKDIR /app
 COPY pyproject.toml constraints.txt README.md LICENSE NOTICE ./
 COPY src ./src
 RUN if [ "$TORCH" = cpu ]; then \
-        pip install --index-url https://download.pytorch.org/whl/cpu --extra-index-url https://pypi.org/simple \
-            -c constraints.txt ".[server,usd]"; \
-    else pip install -c constraints.txt ".[server,usd]"; fi \
-    && useradd --create-home studio && mkdir /data && chown studio /data
+        pip install --index-url https://download.pytorch.org/whl/cpu "torch==$(sed -n 's/^torch==//p' constraints.txt)"; \
+    fi \
+    && pip install -c constraints.txt ".[server,usd,video]" \
+    && useradd --create-home --uid 1000 studio \
+    && install -d -o studio /data
 
-USER studio
+USER 1000
 VOLUME /data
 EXPOSE 8000
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s \

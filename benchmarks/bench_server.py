@@ -1,6 +1,8 @@
-"""Load on `motionmill serve`, started here as a second process: latencies of 1, 8 and 32 clients, and its memory.
+"""Load on `motionmill serve`, started here as a second process on loopback: how fast, whether flat, and among whom.
 
-python benchmarks/bench_server.py -o benchmarks/results/server.json [--jobs 500]
+python benchmarks/bench_server.py -o benchmarks/results/server.json [--parts clients memory crowd first] [--repeats 3]
+
+The parts write into the same file, so that they can run one after another.
 """
 
 from __future__ import annotations
@@ -8,6 +10,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
+import socket
 import statistics
 import subprocess
 import sys
@@ -16,20 +20,26 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from host import host
 
 REQUEST = {"prompt": "a person walks forward", "seconds": 4}
+REQUESTS = {"8 candidates (the model's own)": REQUEST, "1 candidate": REQUEST | {"candidates": 1}}
+BLOCK = {"prompt": "a person walks forward", "seconds": 60, "samples": 8, "candidates": 1}
 CLIENTS = (1, 8, 32)
+PARTS = ("clients", "memory", "crowd", "first", "processes")
+IDLE, UNREAD, HALF = 1000, 64, 200
 
 
 class Server:
     """The process, and calls to it."""
 
     def __init__(self, folder: str) -> None:
-        words = ["serve", "--port", "0", "--folder", folder, "--max-queued", "64"]
+        words = ["serve", "--port", "0", "--folder", folder, "--max-queued", "128"]
         self.process = subprocess.Popen(
             [sys.executable, "-m", "motionmill", *words],
             stdout=subprocess.PIPE,
@@ -39,41 +49,76 @@ class Server:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         self.address = line.split()[2].rstrip("/")
+        self.port = int(self.address.rpartition(":")[2])
 
-    def call(self, path: str, value: Any = None) -> bytes:
+    def call(self, path: str, value: Any = None, method: str | None = None) -> bytes:
         data = None if value is None else json.dumps(value).encode()
-        request = urllib.request.Request(
-            self.address + path, data, {"Content-Type": "application/json"}
-        )
+        kind = {"Content-Type": "application/json"}
+        request = urllib.request.Request(self.address + path, data, kind, method=method)
         with urllib.request.urlopen(request, timeout=600) as answer:
             return bytes(answer.read())
+
+    def ask(self, request: dict[str, Any]) -> str:
+        """The id of a new job; comes again when it is told to."""
+        while True:
+            try:
+                return str(json.loads(self.call("/v1/motions", request))["id"])
+            except urllib.error.HTTPError as error:
+                if error.code != 429:
+                    raise
+                time.sleep(float(error.headers["Retry-After"]))
+
+    def events(self, job: str) -> Iterator[bytes]:
+        """The lines of its events, as they come."""
+        with urllib.request.urlopen(f"{self.address}/v1/jobs/{job}/events", timeout=600) as answer:
+            yield from answer
+
+    def connect(self, words: str) -> socket.socket:
+        """A client that says something and reads nothing."""
+        client = socket.socket()
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(("127.0.0.1", self.port))
+        client.sendall(words.encode())
+        return client
 
     def memory(self) -> float:
         for line in self.call("/metrics").decode().splitlines():
             if line.startswith("motionmill_memory_bytes "):
-                return float(line.split()[1]) / 2**20
+                return round(float(line.split()[1]) / 2**20, 1)
         raise RuntimeError("no memory in /metrics")
 
 
-def one(server: Server, seed: int) -> tuple[float, bool]:
-    """Seconds from the request to the end of the events, and whether a motion came."""
-    start = time.perf_counter()
-    while True:
+@contextmanager
+def serving() -> Iterator[Server]:
+    with tempfile.TemporaryDirectory() as folder:
+        server = Server(folder)
         try:
-            job = json.loads(server.call("/v1/motions", REQUEST | {"seed": seed}))["id"]
-            break
-        except urllib.error.HTTPError as error:
-            if error.code != 429:
-                raise
-            time.sleep(float(error.headers["Retry-After"]))
-    events = server.call(f"/v1/jobs/{job}/events").decode()
-    return time.perf_counter() - start, "event: done" in events
+            for request in REQUESTS.values():
+                load(server, request, 2, 4)
+            yield server
+        finally:
+            server.process.terminate()
+            server.process.wait(30)
 
 
-def load(server: Server, num_clients: int, jobs: int) -> dict[str, Any]:
+def watch(server: Server, job: str, start: float) -> tuple[float, float, bool]:
+    """Seconds to the first frames and to the end of the events, and whether a motion came."""
+    first, good = float("nan"), False
+    for line in server.events(job):
+        if line.startswith(b"event: frames") and first != first:
+            first = time.perf_counter() - start
+        good = good or line.startswith(b"event: done")
+    return first, time.perf_counter() - start, good
+
+
+def one(server: Server, request: dict[str, Any], seed: int) -> tuple[float, float, bool]:
+    start = time.perf_counter()
+    return watch(server, server.ask(request | {"seed": seed}), start)
+
+
+def load(server: Server, request: dict[str, Any], num_clients: int, jobs: int) -> dict[str, Any]:
     """So many clients, each asking again when it was answered."""
-    times: list[float] = []
-    good: list[bool] = []
+    seen: list[tuple[float, float, bool]] = []
     seeds = iter(range(jobs))
     lock = threading.Lock()
 
@@ -83,63 +128,169 @@ def load(server: Server, num_clients: int, jobs: int) -> dict[str, Any]:
                 seed = next(seeds, None)
             if seed is None:
                 return
-            seconds, came = one(server, seed)
-            times.append(seconds)
-            good.append(came)
+            seen.append(one(server, request, seed))
 
-    threads = [threading.Thread(target=client) for _ in range(num_clients)]
     start = time.perf_counter()
+    together([client] * num_clients)
+    whole = time.perf_counter() - start
+    good = sum(came for *_, came in seen)
+    return {
+        "clients": num_clients,
+        "jobs": jobs,
+        "lost": jobs - good,
+        "motions per second": round(good / whole, 3),
+        "seconds p50, p95, p99, most": percentiles([seconds for _, seconds, _ in seen]),
+        "first frames p50, p95, p99, most": percentiles([s for s, *_ in seen if s == s]),
+    }
+
+
+def together(tasks: Sequence[Any]) -> None:
+    threads = [threading.Thread(target=task) for task in tasks]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    whole = time.perf_counter() - start
-    cuts = statistics.quantiles(times, n=20) if len(times) > 1 else times * 19
+
+
+def percentiles(seconds: Sequence[float]) -> list[float]:
+    if len(seconds) < 2:
+        return [round(s, 3) for s in seconds]
+    cuts = statistics.quantiles(seconds, n=100, method="inclusive")
+    return [round(value, 3) for value in (cuts[49], cuts[94], cuts[98], max(seconds))]
+
+
+def clients(server: Server, repeats: int) -> dict[str, Any]:
+    """One, eight and thirty-two clients, in turn."""
+    report: dict[str, Any] = {}
+    for name, request in REQUESTS.items():
+        rows = [
+            load(server, request, count, {1: 12, 8: 40, 32: 64}[count])
+            for _ in range(repeats)
+            for count in CLIENTS
+        ]
+        rates = {
+            count: statistics.median(
+                row["motions per second"] for row in rows if row["clients"] == count
+            )
+            for count in CLIENTS
+        }
+        report[name] = {
+            "rows": rows,
+            "motions per second": rates,
+            "8 clients over 1": round(rates[8] / rates[1], 2),
+            "32 clients over 1": round(rates[32] / rates[1], 2),
+        }
+    return report
+
+
+def memory(server: Server, jobs: int = 500) -> dict[str, Any]:
+    """MiB of the server's process after every fifty jobs."""
+    request = REQUESTS["1 candidate"]
+    found, lost = [server.memory()], 0
+    for _ in range(0, jobs, 50):
+        lost += load(server, request, 8, 50)["lost"]
+        found.append(server.memory())
+    return {"jobs": jobs, "lost": lost, "MiB after every 50 jobs": found}
+
+
+def crowd(server: Server, repeats: int) -> dict[str, Any]:
+    """Jobs that wait behind a long one are let go; the other clients that are there meanwhile differ."""
+    kinds = ("nobody", "idle streams", "streams that are not read", "half-open connections")
+    rates: dict[str, list[float]] = {kind: [] for kind in kinds}
+    for _ in range(repeats):
+        for kind in kinds:
+            rates[kind].append(among(server, kind))
+    numbers = {"idle streams": IDLE, "streams that are not read": UNREAD, kinds[3]: HALF}
     return {
-        "clients": num_clients,
-        "jobs": jobs,
-        "lost": jobs - sum(good),
-        "motions per second": round(sum(good) / whole, 3),
-        "seconds p50, p95, most": [round(x, 2) for x in (cuts[9], cuts[18], max(times))],
-        "memory MiB": round(server.memory(), 1),
+        kind: {
+            "connections": numbers.get(kind, 0),
+            "motions per second": round(statistics.median(found), 3),
+            "all": found,
+        }
+        for kind, found in rates.items()
+    }
+
+
+def among(server: Server, kind: str, jobs: int = 32) -> float:
+    """Motions a second of jobs that are done while others hold connections."""
+    blocks = [server.ask(BLOCK) for _ in range(2)]
+    measured = [server.ask(REQUEST | {"seed": seed}) for seed in range(jobs)]
+    behind = [server.ask(REQUEST) for _ in range(20)]
+    stream = "GET /v1/jobs/{}/events HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    words = {
+        "nobody": [],
+        "idle streams": [stream.format(behind[k % 20]) for k in range(IDLE)],
+        "streams that are not read": [stream.format(measured[k % jobs]) for k in range(UNREAD)],
+        "half-open connections": ["GET / HTTP/1.1\r\nHost:"] * HALF,
+    }[kind]
+    others = [server.connect(each) for each in words]
+    time.sleep(1.0)  # all are there
+    for block in blocks:
+        server.call(f"/v1/jobs/{block}", method="DELETE")
+    start = time.perf_counter()
+    good: list[bool] = []
+    together([lambda job=job: good.append(watch(server, job, start)[2]) for job in measured])
+    seconds = time.perf_counter() - start
+    for other in others:
+        other.close()
+    for job in behind:
+        try:
+            server.call(f"/v1/jobs/{job}", method="DELETE")
+        except urllib.error.HTTPError:
+            list(server.events(job))  # it has just ended
+    assert sum(good) == jobs, f"{jobs - sum(good)} jobs lost among {kind}"
+    return round(jobs / seconds, 3)
+
+
+def processes(server: Server, repeats: int) -> dict[str, Any]:
+    """Eight clients of one process, and four each of two that have folders of their own, in turn."""
+    one, two = [], []
+    with serving() as other:
+        for _ in range(repeats):
+            one.append(load(server, REQUEST, 8, 40)["motions per second"])
+            start = time.perf_counter()
+            together([lambda at=at: load(at, REQUEST, 4, 20) for at in (server, other)])
+            two.append(round(40 / (time.perf_counter() - start), 3))
+    return {
+        "motions per second": {
+            "one process, 8 clients": one,
+            "two processes, 4 clients each": two,
+        },
+        "two over one": round(statistics.median(two) / statistics.median(one), 2),
+    }
+
+
+def first(server: Server) -> dict[str, Any]:
+    """Seconds from the request to the first frames of a 4-second motion, nobody else being there."""
+    alone = load(server, REQUEST, 1, 20)
+    return {
+        "p50, p95, p99, most": alone["first frames p50, p95, p99, most"],
+        "whole motion": alone["seconds p50, p95, p99, most"],
     }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("-o", "--output", type=Path, required=True)
-    parser.add_argument(
-        "--jobs", type=int, default=48, help="of 32 clients; fewer clients do fewer"
-    )
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--repeats", type=int, default=3)
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        server = Server(folder)
-        try:
-            load(server, 1, 2)
-            rows = [
-                load(server, clients, max(4, arguments.jobs * clients // 32))
-                for _ in range(arguments.repeats)
-                for clients in CLIENTS
-            ]
-        finally:
-            server.process.terminate()
-            server.process.wait(30)
-    rates = {
-        clients: statistics.median(
-            row["motions per second"] for row in rows if row["clients"] == clients
-        )
-        for clients in CLIENTS
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
+    known = json.loads(arguments.output.read_text()) if arguments.output.is_file() else {}
+    report: dict[str, Any] = known | {"host": host(), "requests": REQUESTS}
+    parts = {
+        "clients": lambda server: clients(server, arguments.repeats),
+        "memory": memory,
+        "crowd": lambda server: crowd(server, arguments.repeats),
+        "first": first,
+        "processes": lambda server: processes(server, arguments.repeats),
     }
-    report = {
-        "host": host(),
-        "request": REQUEST,
-        "rows": rows,
-        "throughput of 8 clients over 1": round(rates[8] / rates[1], 2),
-        "throughput of 32 clients over 1": round(rates[32] / rates[1], 2),
-    }
-    arguments.output.write_text(json.dumps(report, indent=2) + "\n")
-    print(json.dumps(report, indent=2))
+    for name in arguments.parts:
+        with serving() as server:
+            report[name] = parts[name](server)
+        arguments.output.write_text(json.dumps(report, indent=2) + "\n")
+        print(json.dumps({name: report[name]}, indent=2), flush=True)
 
 
 if __name__ == "__main__":

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+import socket
+import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+import uvicorn
 from fastapi.testclient import TestClient
 from torch import Tensor
 
 from motionmill.generator.release import load_release
 from motionmill.pipeline import TextToMotion
 from motionmill.server.app import studio_app
+from motionmill.server.guard import Application
+from motionmill.server.ratings import Ratings
 from motionmill.server.runner import Limits, Runner
-from motionmill.server.serving import prepare_files
+from motionmill.server.serving import prepare_files, server_config
 from motionmill.server.store import Store
 from motionmill.server.workshop import Workshop
 
@@ -41,8 +47,7 @@ def pipeline() -> TextToMotion:
     return TextToMotion(load_release("mini", device=torch.device("cpu")), HashEncoder())
 
 
-@contextmanager
-def client(
+def application(
     pipeline: TextToMotion,
     folder: Path,
     *,
@@ -51,13 +56,36 @@ def client(
     max_queued: int = 64,
     started: bool = True,
     **settings: Any,
-) -> Iterator[TestClient]:
-    """A client of a server; one that is not started takes requests and makes nothing."""
+) -> Application:
+    """A server; one that is not started takes requests and makes nothing."""
     store = Store(folder, max_queued=max_queued)
     shop = workshop or Workshop(1)
     runner = Runner(pipeline, store, limits or Limits(), prepare_files(store, shop, pipeline))
     if not started:
         runner.start = lambda: None  # type: ignore[method-assign]
-    app = studio_app(runner, shop, **settings)
+    return studio_app(runner, shop, Ratings(folder / "ratings"), **settings)
+
+
+@contextmanager
+def client(pipeline: TextToMotion, folder: Path, **settings: Any) -> Iterator[TestClient]:
+    """A client of a server in this process, without sockets."""
+    app = application(pipeline, folder, **settings)
     with TestClient(app, base_url="http://localhost", raise_server_exceptions=False) as made:
         yield made
+
+
+@contextmanager
+def listening(pipeline: TextToMotion, folder: Path, **settings: Any) -> Iterator[str]:
+    """The address of a server that listens, as `motionmill serve` does, in a thread."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(server_config(application(pipeline, folder, **settings)))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        while not server.started:
+            time.sleep(0.01)
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(20)

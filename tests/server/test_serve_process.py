@@ -1,4 +1,4 @@
-"""`motionmill serve` as a process: killed and started again, told to stop, read slowly."""
+"""`motionmill serve` as a process: killed and started again, told to stop, filled up, read slowly; what it forgets."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import json
 import signal
 import socket
 import time
+import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,67 +20,154 @@ pytest.importorskip("fastapi", reason="the extra server is not installed")
 from tests.web.browser import Served, free_port
 
 pytestmark = pytest.mark.slow
+SHORT = {"prompt": "a person waves", "seconds": 1, "seed": 1}
+LONG = {"prompt": "a person walks", "seconds": 60, "samples": 8, "candidates": 16}
+STOPS_WITHIN = 10
 
 
-def start(folder: Path, port: int) -> Served:
-    return Served(["serve", "--folder", str(folder), "--port", str(port)], lines=1)
+class Process:
+    """The server of a folder."""
 
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.port = free_port()
+        words = ["serve", "--folder", str(folder), "--port", str(self.port), *options]
+        self.served = Served(words, lines=1)
 
-def call(port: int, path: str, value: Any = None) -> Any:
-    data = None if value is None else json.dumps(value).encode()
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{port}{path}", data, {"Content-Type": "application/json"}
-    )
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        return json.loads(answer.read())
+    def call(self, path: str, value: Any = None) -> Any:
+        data = None if value is None else json.dumps(value).encode()
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}{path}", data, {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.loads(answer.read())
 
+    def ask(self, request: dict[str, Any]) -> str:
+        return str(self.call("/v1/motions", request)["id"])
 
-def ended(port: int, job: str, *, within: float = 300) -> str:
-    until = time.monotonic() + within
-    while time.monotonic() < until:
-        state = call(port, f"/v1/jobs/{job}")["state"]
-        if state not in ("queued", "running"):
-            return str(state)
-        time.sleep(0.2)
-    raise AssertionError(f"{job} has not ended")
+    def job(self, name: str, *, until: tuple[str, ...] = ("done", "failed", "cancelled")) -> Any:
+        """A job when it is in one of these states."""
+        end = time.monotonic() + 300
+        while (job := self.call(f"/v1/jobs/{name}"))["state"] not in until:
+            assert time.monotonic() < end, job
+            time.sleep(0.1)
+        return job
 
-
-def test_killed_stopped_and_read_slowly(tmp_path: Path) -> None:
-    port = free_port()
-    server = start(tmp_path, port)
-    try:
-        done = call(port, "/v1/motions", {"prompt": "a person bows", "seconds": 1})["id"]
-        assert ended(port, done) == "done"
-        long = {"prompt": "a person walks", "seconds": 60, "samples": 4}
-        jobs = [call(port, "/v1/motions", long)["id"]]
-        jobs += [
-            call(port, "/v1/motions", {"prompt": "a person waves", "seconds": 1})["id"]
-            for _ in range(3)
-        ]
-        server.kill()
-
-        server = start(tmp_path, port)
-        assert call(port, f"/v1/jobs/{done}")["state"] == "done"
-        readers = []
-        for _ in range(50):  # streams that are never read, and requests that never end
-            reader = socket.create_connection(("127.0.0.1", port))
-            reader.send(
-                f"GET /v1/jobs/{jobs[0]}/events HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
-            )
-            half = socket.create_connection(("127.0.0.1", port))
-            half.send(b"GET / HTTP/1.1\r\nHost:")
-            readers += [reader, half]
-        assert [ended(port, job) for job in jobs[1:]] == ["done"] * 3
-
+    def stop(self) -> float:
+        """As a service manager does it; how many seconds it took."""
         begun = time.monotonic()
-        server.process.send_signal(signal.SIGTERM)
-        server.process.wait(30)
-        print(f"ended after {time.monotonic() - begun:.1f} s")
-        for each in readers:
-            each.close()
-        server.reader.join(10)
+        self.served.process.send_signal(signal.SIGTERM)
+        self.served.process.wait(STOPS_WITHIN)
+        taken = time.monotonic() - begun
+        self.served.kill()  # which also closes its pipe
+        return taken
 
-        server = start(tmp_path, port)
-        assert ended(port, jobs[0]) == "done"
+
+@contextmanager
+def serving(folder: Path, *options: str) -> Iterator[Process]:
+    process = Process(folder, *options)
+    try:
+        yield process
     finally:
-        server.kill()
+        process.served.kill()
+
+
+def test_killed_at_work(tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        done = server.ask(SHORT)
+        assert server.job(done)["state"] == "done"
+        long = server.ask(LONG | {"candidates": 1})
+        server.job(long, until=("running",))
+        waiting = [server.ask(SHORT) for _ in range(3)]
+    for attempt in range(3):
+        with serving(tmp_path) as server:
+            assert server.call(f"/v1/jobs/{done}")["state"] == "done"
+            if attempt < 2:
+                server.job(long, until=("running",))
+                assert [server.job(name)["state"] for name in waiting] == ["done"] * 3
+            else:
+                lost = server.job(long)
+                assert lost["state"] == "failed"
+                assert lost["reason"] == "lost: the server ended 3 times while it ran"
+            motion = server.call(f"/v1/jobs/{done}")["motions"][0]["id"]
+            with urllib.request.urlopen(
+                f"http://127.0.0.1:{server.port}/v1/motions/{motion}.bvh", timeout=60
+            ) as answer:
+                assert answer.read().startswith(b"HIERARCHY")
+
+
+def test_told_to_stop_at_work(tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        long = server.ask(LONG)
+        server.job(long, until=("running",))
+        waiting = server.ask(SHORT | {"samples": 8})
+        streams = []
+        for name in (long, waiting):
+            for _ in range(20):
+                stream = socket.create_connection(("127.0.0.1", server.port))
+                stream.sendall(
+                    f"GET /v1/jobs/{name}/events HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+                )
+                streams.append(stream)
+        taken = server.stop()
+        for stream in streams:
+            stream.close()
+        print(f"ended after {taken:.1f} s")
+    with serving(tmp_path) as server:
+        assert server.job(waiting)["state"] == "done"
+        assert server.call(f"/v1/jobs/{long}")["state"] in ("queued", "running", "done")
+
+
+def test_full_slow_and_forgetful(tmp_path: Path) -> None:
+    limits = ["--max-queued", "2", "--max-running", "8", "--job-seconds", "4"]
+    with serving(tmp_path, *limits) as server:
+        done = server.ask(SHORT)
+        server.job(done)
+        late = server.ask(LONG)
+        server.job(late, until=("running",))
+        for _ in range(2):
+            server.ask(SHORT)
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            server.ask(SHORT)
+        assert caught.value.code == 429
+        assert int(caught.value.headers["Retry-After"]) >= 1
+        failed = server.job(late)
+        assert failed["state"] == "failed"
+        assert failed["reason"] == "took longer than 4 seconds"
+        newest = server.ask(SHORT)
+        server.job(newest)
+        server.stop()
+    motions = tmp_path / "motions"
+    size = max(path.stat().st_size for path in motions.glob("*.npz"))
+    assert len(list(motions.glob("*.npz"))) == 4
+    with serving(tmp_path, "--keep-gigabytes", str(1.5 * size / 2**30)) as server:
+        assert server.call(f"/v1/jobs/{newest}")["state"] == "done"
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            server.call(f"/v1/jobs/{done}")
+        assert [path.name for path in motions.glob("*.npz")] == [f"{newest}-0.npz"]
+        server.stop()
+    with serving(tmp_path, "--keep-days", "1e-6") as server:
+        assert server.call("/v1/jobs")["jobs"] == []
+        assert list(motions.iterdir()) == []
+
+
+def test_many_readers_of_whom_none_reads(tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        long = server.ask(LONG)
+        readers = []
+        for _ in range(100):  # streams that are never read, and requests that never end
+            reader = socket.create_connection(("127.0.0.1", server.port))
+            reader.sendall(
+                f"GET /v1/jobs/{long}/events HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+            )
+            half = socket.create_connection(("127.0.0.1", server.port))
+            half.sendall(b"GET / HTTP/1.1\r\nHost:")
+            readers += [reader, half]
+        for _ in range(3):
+            assert server.job(server.ask(SHORT))["state"] == "done"
+        for reader in readers:
+            reader.close()
+
+
+def test_a_folder_has_one_server(tmp_path: Path) -> None:
+    with serving(tmp_path), pytest.raises(AssertionError, match="another server has this folder"):
+        Process(tmp_path)

@@ -23,6 +23,9 @@ def serve(
     workers: Literal[1, 2, 3, 4] = 2,
     device: str | None = None,
     precision: Precision = "float32",
+    rate: tuple[Path, ...] = (),
+    suite: str = "zero-shot",
+    raters: int = 3,
 ) -> None:
     """The studio in the browser: type a prompt, watch the character, take the file; other programs by HTTP.
 
@@ -40,6 +43,9 @@ def serve(
         workers: processes that read uploads and write files.
         device: cpu, cuda, mps.
         precision: of the generator: float32, bfloat16 or int8.
+        rate: folders of motions (as of `benchmark generate`) to be rated blindly on pages of this site.
+        suite: the suite that these motions are of.
+        raters: how many people get a link to rate them; the votes are in the folder, in votes.db.
     """
     from motionmill.extras import require
 
@@ -73,4 +79,7 @@ def serve(
         workers=workers,
         device=device,
         precision=precision,
+        rate=rate,
+        suite=suite,
+        num_raters=raters,
     )

@@ -76,13 +76,16 @@ _AMASS_KEYS = (
 _TO_Z_UP = ((1.0, 0.0, 0.0), (0.0, 0.0, -1.0), (0.0, 1.0, 0.0))  # x, y, z -> x, -z, y
 
 
-def save(motion: Motion, path: str | os.PathLike[str], *, body: str = "smplh") -> None:
+def save(
+    motion: Motion, path: str | os.PathLike[str], *, body: str = "smplh", compressed: bool = True
+) -> None:
     """Writes a Motion as an archive that AMASS readers and `load` understand; other skeletons than SMPL-22 only `load`.
 
     Args:
         motion: on any skeleton.
         path: the file; it appears whole or not at all.
         body: whose keys AMASS readers find, smplh or smplx. They are Z up, as AMASS is; our own keys are Y up.
+        compressed: takes most of the time, for half of the size.
 
     Raises:
         ValueError: unknown body, or values that are not finite.
@@ -110,7 +113,7 @@ def save(motion: Motion, path: str | os.PathLike[str], *, body: str = "smplh") -
         arrays |= _amass(rotations.double(), root.double(), motion.fps, body)
     temporary = path.with_name(f".{path.name}.part")
     with temporary.open("wb") as file:
-        np.savez_compressed(file, **arrays)
+        (np.savez_compressed if compressed else np.savez)(file, **arrays)
     temporary.replace(path)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
 from motionmill.data.describe import contradicts, facts, names_direction
@@ -23,11 +22,13 @@ def choose(ranker: TrainedRanker, prompt: str, states: Tensor, motions: Sequence
         states: (P, E) of the text.
         motions: (T, 272) features each.
     """
-    scores = ranker.scores(states, motions)
-    if names_direction(prompt):
-        wrong = [contradicts(prompt, facts(to_motion(motion))) is not None for motion in motions]
-        scores = scores - 2 * torch.tensor(wrong).to(scores)
-    return int(scores.argmax())
+    best = ranker.scores(states, motions).argsort(descending=True, stable=True).tolist()
+    if not names_direction(prompt):
+        return int(best[0])
+    fitting = (
+        place for place in best if contradicts(prompt, facts(to_motion(motions[place]))) is None
+    )
+    return int(next(fitting, best[0]))
 
 
 def candidate_seed(seed: int, number: int) -> int:

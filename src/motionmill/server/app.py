@@ -13,12 +13,14 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException as StarletteError
+from starlette.routing import Match
 
-from motionmill import __version__
-from motionmill.server.api import router
+from motionmill.server import api_jobs, api_motions, api_ratings, api_server, arena_app
 from motionmill.server.guard import Application, Guard
+from motionmill.server.ratings import Ratings
 from motionmill.server.runner import Runner
 from motionmill.server.schemas import Problem
+from motionmill.server.service import Service
 from motionmill.server.workshop import Workshop
 
 _KINDS = {
@@ -37,7 +39,9 @@ _ABOUT = (
 def studio_app(
     runner: Runner,
     workshop: Workshop,
+    ratings: Ratings,
     *,
+    videos: Workshop | None = None,
     token: str | None = None,
     only_loopback: bool = True,
     on_start: Callable[[], None] = lambda: None,
@@ -45,10 +49,13 @@ def studio_app(
     """The application; the runner starts and ends with it.
 
     Args:
+        videos: what extracts motion from videos, beside the files; a workshop of its own by default.
         token: what requests must carry; None asks for none.
         only_loopback: refuse requests that name another host, which stops pages that rebind their DNS name.
         on_start: called when requests are taken.
     """
+
+    cinema = videos or Workshop(1, seconds=300.0, memory_bytes=3 << 30, max_waiting=4)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -57,6 +64,8 @@ def studio_app(
         yield
         await run_in_threadpool(runner.stop)
         await run_in_threadpool(workshop.close)
+        await run_in_threadpool(cinema.close)
+        await run_in_threadpool(ratings.close)
         runner.store.close()
 
     app = FastAPI(
@@ -70,10 +79,10 @@ def studio_app(
         redoc_url=None,
         openapi_url="/v1/openapi.json",
     )
-    app.state.version = __version__
-    app.include_router(
-        router(runner, workshop, attribution=runner.pipeline.release.config.attribution)
-    )
+    app.state.service = Service(runner, workshop, cinema, ratings)
+    app.state.find_rater = ratings.find_rater
+    for part in (api_motions, api_jobs, api_ratings, api_server, arena_app):
+        app.include_router(part.routes)
     _pages(app, workshop)
     app.add_exception_handler(StarletteError, _http_problem)
     app.add_exception_handler(RequestValidationError, _bad_request)
@@ -124,7 +133,19 @@ def _problem(status: int, detail: str, headers: dict[str, str] | None = None) ->
 def _http_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, StarletteError)
     headers = dict(error.headers) if error.headers else None
+    if error.status_code == 405:
+        headers = {"Allow": ", ".join(_methods(request))}
     return _problem(error.status_code, str(error.detail), headers)
+
+
+def _methods(request: Request) -> list[str]:
+    """What may be done at an address, over all routes that have it."""
+    found: set[str] = set()
+    for route in request.app.routes:
+        match, _ = route.matches(request.scope)
+        if match != Match.NONE:
+            found |= getattr(route, "methods", None) or set()
+    return sorted(found)
 
 
 def _bad_request(request: Request, error: Exception) -> Response:

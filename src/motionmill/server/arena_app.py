@@ -1,4 +1,4 @@
-"""The rating page and its requests, for raters who have a link.
+"""The rating page and its requests, for raters who have a link: alone as an application, or within the studio's.
 
 Every address below `/rate/LINK/` belongs to one rater. Nothing that is sent says which system a motion is of.
 """
@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from importlib import resources
 from typing import Annotated, Any
 
-from fastapi import FastAPI, HTTPException, Path, Request
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Path, Request
 from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -21,6 +21,9 @@ _MAX_BODY_BYTES = 4096
 
 Link = Annotated[str, Path(min_length=8, max_length=64, pattern=r"^[A-Za-z0-9_-]+$")]
 TaskName = Annotated[str, Path(min_length=8, max_length=64, pattern=r"^[A-Za-z0-9_-]+$")]
+FindRater = Callable[[str], "tuple[Arena, str] | None"]  # by the secret end of an address
+
+routes = APIRouter(prefix="/rate/{link}", include_in_schema=False)
 
 
 class Answer(BaseModel):
@@ -31,11 +34,63 @@ class Answer(BaseModel):
     answers: dict[str, int] = Field(max_length=8)
 
 
+def _rater(link: Link, request: Request) -> tuple[Arena, str]:
+    find: FindRater = request.app.state.find_rater
+    found = find(link)
+    if found is None:
+        raise HTTPException(404, "no such rating link; ask for yours again")
+    return found
+
+
+Asking = Annotated[tuple[Arena, str], Depends(_rater)]
+
+
+@routes.get("/")
+def page(asking: Asking) -> HTMLResponse:
+    """The page; everything else comes by its script."""
+    return HTMLResponse(_text("rate.html"))
+
+
+@routes.get("/task")
+def task(asking: Asking) -> dict[str, Any]:
+    """What the rater is asked now."""
+    arena, rater = asking
+    return arena.question(rater)
+
+
+@routes.get("/task/{name}/{side}")
+def motion(asking: Asking, name: TaskName, side: int) -> dict[str, Any]:
+    """One of the motions of a task."""
+    arena, rater = asking
+    try:
+        return arena.motion(rater, name, side)
+    except KeyError:
+        raise HTTPException(404, "no such motion") from None
+
+
+@routes.post("/task/{name}")
+def answer(asking: Asking, name: TaskName, given: Answer) -> dict[str, bool]:
+    """Keep an answer; the first one stays."""
+    arena, rater = asking
+    try:
+        return {"new": arena.answer(rater, name, given.answers)}
+    except KeyError:
+        raise HTTPException(404, "no such task") from None
+    except ValueError as error:
+        raise HTTPException(422, str(error)) from None
+
+
 def arena_app(arena: Arena) -> FastAPI:
     """The application of one arena."""
     app = FastAPI(
         title="MotionMillion-Eval rating", docs_url=None, redoc_url=None, openapi_url=None
     )
+
+    def find(link: str) -> tuple[Arena, str] | None:
+        rater = arena.store.rater_of(link)
+        return None if rater is None else (arena, rater)
+
+    app.state.find_rater = find
 
     @app.middleware("http")
     async def guard(
@@ -51,12 +106,6 @@ def arena_app(arena: Arena) -> FastAPI:
         response.headers["Cache-Control"] = "no-store"
         return response
 
-    def rater_of(link: str) -> str:
-        rater = arena.store.rater_of(link)
-        if rater is None:
-            raise HTTPException(404, "no such rating link; ask for yours again")
-        return rater
-
     @app.get("/healthz")
     def health() -> dict[str, str]:
         return {"status": "ok"}
@@ -68,31 +117,7 @@ def arena_app(arena: Arena) -> FastAPI:
             raise HTTPException(404, "no such file")
         return Response(text, media_type=_KINDS[name[name.rfind(".") :]])
 
-    @app.get("/rate/{link}/")
-    def page(link: Link) -> HTMLResponse:
-        rater_of(link)
-        return HTMLResponse(_text("rate.html"))
-
-    @app.get("/rate/{link}/task")
-    def task(link: Link) -> dict[str, Any]:
-        return arena.question(rater_of(link))
-
-    @app.get("/rate/{link}/task/{name}/{side}")
-    def motion(link: Link, name: TaskName, side: int) -> dict[str, Any]:
-        try:
-            return arena.motion(rater_of(link), name, side)
-        except KeyError:
-            raise HTTPException(404, "no such motion") from None
-
-    @app.post("/rate/{link}/task/{name}")
-    def answer(link: Link, name: TaskName, given: Answer) -> dict[str, bool]:
-        try:
-            return {"new": arena.answer(rater_of(link), name, given.answers)}
-        except KeyError:
-            raise HTTPException(404, "no such task") from None
-        except ValueError as error:
-            raise HTTPException(422, str(error)) from None
-
+    app.include_router(routes)
     return app
 
 

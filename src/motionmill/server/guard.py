@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hmac
 import json
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from hmac import compare_digest
 from typing import Any
 
 from fastapi import HTTPException
@@ -30,9 +30,11 @@ _HEADERS = {
     "cross-origin-opener-policy": "same-origin",
 }
 MAX_JSON_BYTES = 64 << 10
-MAX_UPLOAD_BYTES = 32 << 20
-_UPLOADS = "/v1/motions/convert"
-_OPEN = ("/static/", "/healthz")  # and the page itself: they say nothing of anybody's motions
+MAX_UPLOADS = 8  # at the same time, which bounds the memory that they take
+_UPLOADS = {"/v1/motions/convert": 32 << 20, "/v1/motions/extract": 64 << 20}
+# What needs no token: the page itself and its files, which say nothing of anybody's motions; and raters' pages, whose
+# addresses are secrets of their own.
+_OPEN = ("/static/", "/healthz", "/rate/")
 _LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
 
 
@@ -45,6 +47,7 @@ class Guard:
         self._application, self._metrics = application, metrics
         self._token = token.encode() if token is not None else None
         self._only_loopback = only_loopback
+        self._uploading = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
@@ -65,7 +68,8 @@ class Guard:
         if refusal is not None:
             await _refuse(answer, *refusal)
             return
-        most = MAX_UPLOAD_BYTES if scope["path"] == _UPLOADS else MAX_JSON_BYTES
+        uploads = scope["path"] in _UPLOADS
+        most = _UPLOADS.get(scope["path"], MAX_JSON_BYTES)
         length = headers.get("content-length", "0")
         if not length.isdecimal() or len(length) > 12 or int(length) > most:
             await _refuse(answer, 413, "Content Too Large", f"expected {most} bytes at most")
@@ -80,7 +84,14 @@ class Guard:
                 raise HTTPException(413, f"expected {most} bytes at most")
             return message
 
-        await self._application(scope, bounded, answer)
+        if uploads and self._uploading >= MAX_UPLOADS:
+            await _refuse(answer, 503, "Service Unavailable", "busy; come again", retry_after=5)
+            return
+        self._uploading += uploads
+        try:
+            await self._application(scope, bounded, answer)
+        finally:
+            self._uploading -= uploads
 
     def _refusal(self, path: str, headers: dict[str, str]) -> tuple[int, str, str] | None:
         """Status, title, detail of what is wrong with a request."""
@@ -93,7 +104,7 @@ class Guard:
         if self._token is not None and path != "/" and not path.startswith(_OPEN):
             kind, _, given = headers.get("authorization", "").partition(" ")
             sent = given.strip().encode("latin-1", "replace")
-            if kind.lower() != "bearer" or not hmac.compare_digest(sent, self._token):
+            if kind.lower() != "bearer" or not compare_digest(sent, self._token):
                 return 401, "Unauthorized", "send the header `Authorization: Bearer TOKEN`"
         return None
 
@@ -113,7 +124,9 @@ def _with(headers: Iterable[tuple[bytes, bytes]], path: str) -> list[tuple[bytes
     return result
 
 
-async def _refuse(send: Send, status: int, title: str, detail: str) -> None:
+async def _refuse(
+    send: Send, status: int, title: str, detail: str, *, retry_after: int | None = None
+) -> None:
     body = json.dumps(Problem(title=title, status=status, detail=detail).model_dump()).encode()
     headers = [
         (b"content-type", b"application/problem+json"),
@@ -122,5 +135,7 @@ async def _refuse(send: Send, status: int, title: str, detail: str) -> None:
     ]
     if status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
+    if retry_after is not None:
+        headers.append((b"retry-after", str(retry_after).encode()))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -18,6 +18,7 @@ class Live:
     """Events of one job. Written by the engine's thread, read in the event loop."""
 
     def __init__(self) -> None:
+        self.position = 0  # in the queue, from 1; 0 where it is not known
         self._events: list[str] = []
         self._ended = False
         self._lock = threading.Lock()
@@ -27,6 +28,17 @@ class Live:
     def watched(self) -> bool:
         """Whether anybody reads; frames for nobody are not decoded."""
         return bool(self._readers)
+
+    @property
+    def begun(self) -> bool:
+        """Whether anything has happened."""
+        return bool(self._events)
+
+    def stand(self, position: int) -> None:
+        """The job waits, and is so far from its turn."""
+        if position != self.position:
+            self.position = position
+            self.wake()
 
     def say(self, kind: str, **facts: Any) -> None:
         """One more event."""

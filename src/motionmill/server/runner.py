@@ -15,10 +15,13 @@ from motionmill.pipeline import TextToMotion
 from motionmill.server.live import Live
 from motionmill.server.metrics import Metrics
 from motionmill.server.store import Store, StoredJob
-from motionmill.server.work import Work
+from motionmill.server.work import Threads, Work
 
 _log = logging.getLogger(__name__)
 _SWEEP_SECONDS = 60.0
+_PREVIEW_SECONDS = 0.1  # between two looks at the frames of a sample that grows,
+_PREVIEWS_A_SECOND = 20  # and no more of all samples together
+_QUEUE_SECONDS = 2.0  # those who wait are told their place so often at most
 
 
 @dataclass(frozen=True)
@@ -56,8 +59,12 @@ class Runner:
         self._works: list[Work] = []
         self._cancelled: set[str] = set()
         self._stopping = False
+        self._moved, self._tell_next = False, 0.0
         self._durations: deque[float] = deque([2.0], maxlen=32)
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="finish")
+        self._threads = Threads(
+            finish=ThreadPoolExecutor(2, thread_name_prefix="finish"),
+            preview=ThreadPoolExecutor(1, thread_name_prefix="preview"),
+        )
         self._files = ThreadPoolExecutor(2, thread_name_prefix="files")
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
 
@@ -97,7 +104,7 @@ class Runner:
             self._cancelled.add(name)
             self._changed.notify()
         self.forget(name)
-        self._wake_queued()
+        self._moved = True
         return True
 
     def retry_after(self) -> int:
@@ -119,7 +126,7 @@ class Runner:
             self._thread.join(self.limits.grace_seconds + 3)
         for work in self._works:
             self.store.put_back(work.job.id)
-        for executor in (self._executor, self._files):
+        for executor in (self._threads.finish, self._threads.preview, self._files):
             executor.shutdown(wait=False, cancel_futures=True)
 
     def _run(self) -> None:
@@ -141,6 +148,7 @@ class Runner:
                 with self._changed:
                     self._changed.wait(0.01 if self._works else 0.5)
             self._look()
+            self._tell_places()
 
     def _step(self) -> None:
         start = time.perf_counter()
@@ -159,7 +167,7 @@ class Runner:
             job = self.store.take()
             if job is None:
                 return
-            self._wake_queued()
+            self._moved = True
             live = self.live(job.id)
             deadline = time.monotonic() + self.limits.job_seconds
             try:
@@ -167,7 +175,7 @@ class Runner:
                     job,
                     self.pipeline,
                     self.engine,
-                    self._executor,
+                    self._threads,
                     live,
                     self.store.motions,
                     deadline,
@@ -180,13 +188,15 @@ class Runner:
 
     def _look(self) -> None:
         """Between two steps: cancelled, late and finished jobs leave."""
+        running = sum(len(work.samples) for work in self._works)
+        show_every = max(_PREVIEW_SECONDS, running / _PREVIEWS_A_SECOND)
         for work in list(self._works):
             name = work.job.id
             try:
                 if name in self._cancelled:
                     self._leave(work)
                     continue
-                work.advance()
+                work.advance(show_every)
                 if work.done:
                     self._finish(work)
                 elif time.monotonic() > work.deadline:
@@ -230,10 +240,15 @@ class Runner:
         work.cancel()
         self._works.remove(work)
 
-    def _wake_queued(self) -> None:
-        """Readers of waiting jobs look for their new position."""
-        for live in list(self._live.values()):
-            live.wake()
+    def _tell_places(self) -> None:
+        """Readers of waiting jobs hear where in the queue these are now."""
+        if self._moved and time.monotonic() >= self._tell_next:
+            self._moved = False
+            self._tell_next = time.monotonic() + _QUEUE_SECONDS
+            for place, name in enumerate(self.store.waiting(), start=1):
+                live = self._live.get(name)
+                if live is not None:
+                    live.stand(place)
 
     def _sweep(self) -> None:
         limits = self.limits

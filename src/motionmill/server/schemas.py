@@ -5,11 +5,19 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
 MAX_PARTS = 16
 MAX_SAMPLES = 8
 MAX_TOTAL_SECONDS = 120.0
+MAX_RATED = 64
 MAX_SEED = 2**53 - 1  # what JavaScript counts exactly
 
 MediaType = {
@@ -52,6 +60,15 @@ class Source(StrEnum):
     npy = "npy"
 
 
+def _number(value: object) -> object:
+    """As JSON has it: neither `true` nor `"4"` is a number."""
+    if isinstance(value, bool | str):
+        raise ValueError(f"{value!r} is no number")
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_number)]
+Number = Annotated[float, BeforeValidator(_number)]
 Names = Literal["smpl", "mixamo", "unreal", "unity"]
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 Prompt = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
@@ -65,18 +82,18 @@ class Part(_Message):
     """One thing that is done, and for how long; without seconds the model decides."""
 
     prompt: Prompt
-    seconds: float | None = Field(None, gt=0, le=60)
+    seconds: Number | None = Field(None, gt=0, le=60)
 
 
 class Sampling(_Message):
     """How tokens are drawn; what is left out is the model's own."""
 
-    temperature: float | None = Field(None, ge=0, le=10)
-    top_k: int | None = Field(None, gt=0, le=100_000)
-    top_p: float | None = Field(None, gt=0, le=1)
-    guidance: float | None = Field(None, ge=0, le=20)
-    min_seconds: float | None = Field(None, ge=0, le=60)
-    max_seconds: float | None = Field(None, gt=0, le=60)
+    temperature: Number | None = Field(None, ge=0, le=10)
+    top_k: Whole | None = Field(None, gt=0, le=100_000)
+    top_p: Number | None = Field(None, gt=0, le=1)
+    guidance: Number | None = Field(None, ge=0, le=20)
+    min_seconds: Number | None = Field(None, ge=0, le=60)
+    max_seconds: Number | None = Field(None, gt=0, le=60)
 
 
 class MotionRequest(_Message):
@@ -100,21 +117,21 @@ class MotionRequest(_Message):
     )
 
     prompt: Prompt | None = None
-    seconds: float | None = Field(
+    seconds: Number | None = Field(
         None, gt=0, le=60, description="of the prompt; by default the model decides"
     )
     timeline: tuple[Part, ...] = Field(
         (), max_length=MAX_PARTS, description="prompts in a row, in place of `prompt`"
     )
-    seed: int | None = Field(
+    seed: Whole | None = Field(
         None, ge=0, le=MAX_SEED, description="sample k gets seed + k; drawn where it is left out"
     )
-    samples: int = Field(1, ge=1, le=MAX_SAMPLES, description="variations")
-    candidates: int | None = Field(
+    samples: Whole = Field(1, ge=1, le=MAX_SAMPLES, description="variations")
+    candidates: Whole | None = Field(
         None, ge=1, le=16, description="motions drawn for each sample, of which the best is taken"
     )
     sampling: Sampling = Sampling()
-    cleanup: float = Field(1.0, ge=0, le=1, description="strength of the foot-lock clean-up")
+    cleanup: Number = Field(1.0, ge=0, le=1, description="strength of the foot-lock clean-up")
     formats: tuple[Suffix, ...] = Field(
         (), max_length=len(Suffix), description="files to have ready when the job is done"
     )
@@ -187,6 +204,69 @@ class JobList(_Message):
     """The newest jobs, newest first."""
 
     jobs: tuple[Job, ...]
+
+
+class RatedSystem(_Message):
+    """Motions of this server that are rated as one system's."""
+
+    motions: tuple[Annotated[str, StringConstraints(pattern="^[0-9a-f]{24}-[0-9]$")], ...] = Field(
+        min_length=1, max_length=MAX_RATED
+    )
+    cleanup: Number | None = Field(
+        None, ge=0, le=1, description="strength of the clean-up; as in the motion's request"
+    )
+
+
+class RatingRequest(_Message):
+    """Systems to be compared blindly: the k-th motion of a prompt of one with the k-th of another."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={
+            "examples": [
+                {
+                    "systems": {
+                        "raw": {"motions": ["5f0c5d2b7d3e4a7f9c0b1a2d-0"], "cleanup": 0},
+                        "cleaned": {"motions": ["5f0c5d2b7d3e4a7f9c0b1a2d-0"], "cleanup": 1},
+                    },
+                    "raters": 2,
+                }
+            ]
+        },
+    )
+
+    systems: dict[Annotated[str, StringConstraints(min_length=1, max_length=60)], RatedSystem] = (
+        Field(min_length=1, max_length=8, description="by names, which raters are not told")
+    )
+    raters: Whole = Field(3, ge=1, le=50)
+
+    @model_validator(mode="after")
+    def _check(self) -> RatingRequest:
+        total = sum(len(system.motions) for system in self.systems.values())
+        if total > MAX_RATED:
+            raise ValueError(f"{total} motions in all; expected {MAX_RATED} at most")
+        return self
+
+
+class RatingInfo(_Message):
+    """A blind rating: the raters' addresses, and what they have said so far."""
+
+    id: str
+    created: float = Field(description="seconds since 1970")
+    systems: tuple[str, ...]
+    prompts: int
+    raters: dict[str, str] = Field(description="rater -> address of the rater's page")
+    answered: dict[str, int] = Field(description="rater -> questions answered")
+    results: dict[str, dict[str, dict[str, float]]] = Field(
+        description="system -> criterion -> won, lost, tied comparisons and mean score, 1 to 4"
+    )
+
+
+class RatingList(_Message):
+    """Newest first."""
+
+    ratings: tuple[RatingInfo, ...]
 
 
 class ModelInfo(_Message):

@@ -8,6 +8,7 @@ import os
 import secrets
 import signal
 import socket
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
@@ -20,9 +21,11 @@ from motionmill.server.arena_tasks import Kind
 from motionmill.server.schemas import Suffix
 
 if TYPE_CHECKING:
+    import uvicorn
+
     from motionmill.generator.config import Precision
     from motionmill.pipeline import TextToMotion
-    from motionmill.server.runner import Limits
+    from motionmill.server.runner import Limits, Runner
     from motionmill.server.store import Store, StoredJob
     from motionmill.server.workshop import Workshop
 
@@ -46,16 +49,10 @@ def serve_arena(
 
     if not motions:
         raise ValueError("no motions; give folders of `motionmill benchmark generate`")
-    arena = Arena(load_suite(suite), motions, database, kinds=kinds)
-    for name, reason in list(arena.unreadable.items())[:10]:
-        print(f"left out: {name}: {reason}")
-    arena.store.add_raters(num_raters)
+    arena = _folders_to_rate(motions, database, suite, num_raters, kinds)
     listening = _listen(host, port)
-    address = f"http://{host}:{listening.getsockname()[1]}"
-    for rater, link in arena.store.links().items():
-        print(f"{rater}: {address}/rate/{link}/", flush=True)
-    config = uvicorn.Config(arena_app(arena), log_level="warning", timeout_graceful_shutdown=5)
-    uvicorn.Server(config).run(sockets=[listening])
+    _print_raters(arena, f"http://{host}:{listening.getsockname()[1]}/")
+    uvicorn.Server(server_config(arena_app(arena))).run(sockets=[listening])
 
 
 def serve_studio(
@@ -70,49 +67,76 @@ def serve_studio(
     workers: int,
     device: str | None,
     precision: Precision,
+    rate: Sequence[Path],
+    suite: str,
+    num_raters: int,
 ) -> None:
     """Load the model, print the address, serve until SIGTERM or Ctrl-C.
+
+    Args:
+        rate, suite, num_raters: folders of motions to be rated on the same pages, as in `serve_arena`.
 
     Raises:
         ValueError, FileNotFoundError: see `TextToMotion.from_pretrained`, `Store`; a port that is taken; another host
             without a token.
     """
-    import uvicorn
-
-    from motionmill.pipeline import TextToMotion
     from motionmill.server.app import studio_app
-    from motionmill.server.runner import Runner
+    from motionmill.server.ratings import Ratings
     from motionmill.server.store import Store
     from motionmill.server.workshop import Workshop
 
-    loopback = is_loopback(host)
     token = None if token_file is None else read_token(token_file)
-    if token is None and not loopback:
+    if token is None and not is_loopback(host):
         raise ValueError(
             f"--host {host} lets other machines in; give --token-file FILE (it is made if it is not there)"
         )
-    listening = _listen(host, port)
-    store = Store(folder, max_queued=max_queued)
-    workshop = Workshop(workers)
+    with _listen(host, port) as listening:
+        name = f"[{host}]" if ":" in host else host
+        address = f"http://{name}:{listening.getsockname()[1]}/"
+        store, ratings = Store(folder, max_queued=max_queued), Ratings(folder / "ratings")
+        rated = _folders_to_rate(rate, folder / "votes.db", suite, num_raters) if rate else None
+        workshop = Workshop(workers)
+        runner = _runner(model, store, workshop, limits, device=device, precision=precision)
+
+        def ready() -> None:
+            workshop.warm()
+            print(f"motionmill studio: {address} (model {model}, results in {folder})", flush=True)
+            if rated is not None:
+                ratings.lend(rated)
+                _print_raters(rated, address)
+
+        app = studio_app(
+            runner, workshop, ratings, token=token, only_loopback=token is None, on_start=ready
+        )
+        _serve(app, listening, runner)
+
+
+def _runner(
+    model: str,
+    store: Store,
+    workshop: Workshop,
+    limits: Limits,
+    *,
+    device: str | None,
+    precision: Precision,
+) -> Runner:
+    """The model, and what makes motions with it."""
+    import torch
+
+    from motionmill.pipeline import TextToMotion
+    from motionmill.server.runner import Runner
+
+    # Half of the cores draw tokens; the others choose, decode and answer meanwhile.
+    torch.set_num_threads(max(1, torch.get_num_threads() // 2))
+    # Between two small tensor operations the engine waits for whoever has Python's lock: by default for 5 ms.
+    sys.setswitchinterval(0.0002)
     pipeline = TextToMotion.from_pretrained(model, device=device, precision=precision)
-    runner = Runner(pipeline, store, limits, prepare=prepare_files(store, workshop, pipeline))
-    name = f"[{host}]" if ":" in host else host
-    address = f"http://{name}:{listening.getsockname()[1]}/"
-    _allow_many_connections()
+    return Runner(pipeline, store, limits, prepare=prepare_files(store, workshop, pipeline))
 
-    def ready() -> None:
-        workshop.warm()
-        print(f"motionmill studio: {address} (model {model}, results in {folder})", flush=True)
 
-    app = studio_app(runner, workshop, token=token, only_loopback=token is None, on_start=ready)
-    config = uvicorn.Config(
-        app,
-        http="h11",
-        log_level="warning",
-        timeout_graceful_shutdown=2,
-        limit_concurrency=4000,
-        server_header=False,
-    )
+def _serve(app: Any, listening: socket.socket, runner: Runner) -> None:
+    """Until SIGTERM or Ctrl-C; ends the process."""
+    import uvicorn
 
     class Server(uvicorn.Server):
         """Lets event streams go as soon as it is told to stop."""
@@ -121,11 +145,48 @@ def serve_studio(
             runner.announce_stop()
             super().handle_exit(sig, frame)
 
+    _allow_many_connections()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # until uvicorn has its own
     with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises the signal again at its end
-        Server(config).run(sockets=[listening])
+        Server(server_config(app)).run(sockets=[listening])
     # All that counts is on disk; a file that is still being written for nobody must not hold the process.
     os._exit(0)
+
+
+def _folders_to_rate(
+    motions: Sequence[Path],
+    database: Path,
+    suite: str,
+    num_raters: int,
+    kinds: Sequence[Kind] = ("pair", "single", "check"),
+) -> Arena:
+    arena = Arena(load_suite(suite), motions, database, kinds=kinds)
+    for name, reason in list(arena.unreadable.items())[:10]:
+        print(f"left out: {name}: {reason}")
+    arena.store.add_raters(num_raters)
+    return arena
+
+
+def _print_raters(arena: Arena, address: str) -> None:
+    for rater, link in arena.store.links().items():
+        print(f"{rater}: {address}rate/{link}/", flush=True)
+
+
+def server_config(app: Any) -> uvicorn.Config:
+    """How connections are handled, for an application that is served."""
+    import uvicorn
+
+    from motionmill.server.connections import BoundedProtocol
+
+    return uvicorn.Config(
+        app,
+        http=BoundedProtocol,
+        ws="none",
+        log_level="warning",
+        timeout_graceful_shutdown=2,
+        limit_concurrency=4000,
+        server_header=False,
+    )
 
 
 def prepare_files(
@@ -141,9 +202,7 @@ def prepare_files(
                 if suffix != "npz":
                     licence = pipeline.release.config.licence
                     data = workshop.export(raw, suffix, cleanup=cleanup, licence=licence)
-                    aside = raw.with_name(f".{motion['id']}.{suffix}")
-                    aside.write_bytes(data)
-                    aside.replace(raw.with_suffix(f".{suffix}"))
+                    store.keep(motion["id"], suffix, data)
             motion["files"] = {
                 suffix.value: f"/v1/motions/{motion['id']}.{suffix.value}" for suffix in Suffix
             }

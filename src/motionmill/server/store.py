@@ -107,10 +107,19 @@ class Store:
         return self._select("ORDER BY number DESC LIMIT ?", count)
 
     def position(self, job: StoredJob) -> int:
-        """The place of a queued job in the queue, from 1."""
-        query = "SELECT COUNT(*) FROM jobs WHERE state = 'queued' AND number <= ?"
+        """The place of a queued job in the queue, from 1; 0 where it does not wait any more."""
+        query = (
+            "SELECT COUNT(*) FROM jobs WHERE state = 'queued' AND number <= "
+            "(SELECT number FROM jobs WHERE id = ? AND state = 'queued')"
+        )
         with self._lock:
-            return int(self._connection.execute(query, (job.number,)).fetchone()[0])
+            return int(self._connection.execute(query, (job.id,)).fetchone()[0])
+
+    def waiting(self) -> list[str]:
+        """The ids of all queued jobs, in their order."""
+        query = "SELECT id FROM jobs WHERE state = 'queued' ORDER BY number"
+        with self._lock:
+            return [row[0] for row in self._connection.execute(query).fetchall()]
 
     def count(self, state: State) -> int:
         """How many jobs are in a state."""
@@ -187,6 +196,12 @@ class Store:
             if path.name.partition("-")[0] not in known:
                 path.unlink(missing_ok=True)
         return len(gone)
+
+    def keep(self, motion: str, suffix: str, data: bytes) -> None:
+        """A file of a motion beside its raw one, whole or not at all; it goes when the job does."""
+        aside = self.motions / f".{motion}.{suffix}"
+        aside.write_bytes(data)
+        aside.replace(self.motions / f"{motion}.{suffix}")
 
     def _files(self) -> list[Path]:
         """The files of motions; what is being written has a name that begins with a dot."""

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from motionmill.formats.files import save
+from motionmill.formats import npz
 from motionmill.generator.choose import candidate_seed
 from motionmill.generator.config import SamplingConfig
 from motionmill.generator.engine import Engine, Request, Stream
@@ -27,6 +28,14 @@ from motionmill.server.store import StoredJob
 _PREVIEW_TOKENS = 2  # frames are decoded when so many tokens are new
 
 
+@dataclass(frozen=True)
+class Threads:
+    """Beside the engine: `finish` chooses, decodes and cleans; `preview`, one thread, decodes what is shown."""
+
+    finish: Executor
+    preview: Executor
+
+
 class Sample:
     """One variation: part after part, each drawn several times, of which the best is taken."""
 
@@ -37,6 +46,9 @@ class Sample:
         self.streams: list[Stream] = []
         self.requests: list[Request] = []
         self.preview = Preview(codec)
+        self.shown = 0  # tokens that were given to the preview
+        self.showing: Future[None] | None = None
+        self.show_next = 0.0
         self.choice: Future[Tensor] | None = None
         self.motion: Future[dict[str, Any]] | None = None
 
@@ -53,14 +65,14 @@ class Work:
         job: StoredJob,
         pipeline: TextToMotion,
         engine: Engine,
-        executor: Executor,
+        threads: Threads,
         live: Live,
         folder: Path,
         deadline: float,
     ) -> None:
         self.job, self.live, self.deadline = job, live, deadline
         self.request = MotionRequest.model_validate(job.request)
-        self._pipeline, self._engine, self._executor = pipeline, engine, executor
+        self._pipeline, self._engine, self._threads = pipeline, engine, threads
         self._folder = folder
         self._sampling: SamplingConfig = pipeline.release.config.sampling.changed(
             self.request.sampling.model_dump()
@@ -77,14 +89,23 @@ class Work:
         for sample in self.samples:
             self._draw(sample)
 
-    def advance(self) -> None:
-        """Look what has come, tell it, and ask for what is next."""
+    def advance(self, show_every: float) -> None:
+        """Look what has come, tell it, and ask for what is next.
+
+        Args:
+            show_every: seconds between two looks at the frames of a sample, but for the first and the last.
+        """
         for sample in self.samples:
-            self._advance(sample)
+            self._advance(sample, show_every)
 
     @property
     def done(self) -> bool:
-        return all(sample.motion is not None and sample.motion.done() for sample in self.samples)
+        return all(
+            sample.motion is not None
+            and sample.motion.done()
+            and (sample.showing is None or sample.showing.done())
+            for sample in self.samples
+        )
 
     @property
     def drawing(self) -> bool:
@@ -93,6 +114,9 @@ class Work:
 
     def result(self) -> list[dict[str, Any]]:
         """The finished motions as clients are told. Raises what went wrong."""
+        for sample in self.samples:
+            if sample.showing is not None:
+                sample.showing.result()
         return [sample.motion.result() for sample in self.samples if sample.motion is not None]
 
     def cancel(self) -> None:
@@ -116,17 +140,17 @@ class Work:
         ]
         sample.streams = [self._engine.submit(each) for each in sample.requests]
 
-    def _advance(self, sample: Sample) -> None:
+    def _advance(self, sample: Sample, show_every: float) -> None:
         if sample.motion is not None:
             return
         if sample.choice is not None:
             if sample.choice.done():
                 self._choose(sample, sample.choice.result())
             return
-        self._tell(sample)
+        self._tell(sample, show_every)
         if not sample.drawing:
             part, drawn = self.request.parts[sample.part], [s.result() for s in sample.streams]
-            sample.choice = self._executor.submit(
+            sample.choice = self._threads.finish.submit(
                 self._pipeline.tokens.best_of, part.prompt, sample.requests[0], drawn
             )
 
@@ -138,22 +162,31 @@ class Work:
         sample.part += 1
         if sample.part < len(self.request.parts):
             if not torch.equal(shown, tokens):
-                sample.preview.restart()
+                sample.shown = 0
+                self._threads.preview.submit(sample.preview.restart)
             self._draw(sample)
             return
         sample.streams = []
-        sample.motion = self._executor.submit(self._finish, sample)
+        sample.motion = self._threads.finish.submit(self._finish, sample)
 
-    def _tell(self, sample: Sample) -> None:
+    def _tell(self, sample: Sample, show_every: float) -> None:
         """Tokens so far and their frames, if anybody looks."""
         first = sample.streams[0]
         now = len(sample.tokens) + first.num_tokens
-        new = now - sample.preview.num_tokens
-        if not self.live.watched or new < (1 if first.done else _PREVIEW_TOKENS):
+        least = 1 if first.done else _PREVIEW_TOKENS
+        if not self.live.watched or now - sample.shown < least:
             return
-        known = [*sample.tokens.tolist(), *first.tokens]
-        frames = sample.preview.push(known[sample.preview.num_tokens :])
-        self.live.say("tokens", sample=sample.number, part=sample.part, tokens=now)
+        busy = sample.showing is not None and not sample.showing.done()
+        if not first.done and (busy or time.monotonic() < sample.show_next):
+            return
+        piece = [*sample.tokens.tolist(), *first.tokens][sample.shown :]
+        sample.shown = now
+        sample.showing = self._threads.preview.submit(self._show, sample, sample.part, piece)
+        sample.show_next = time.monotonic() + show_every
+
+    def _show(self, sample: Sample, part: int, piece: list[int]) -> None:
+        frames = sample.preview.push(piece)
+        self.live.say("tokens", sample=sample.number, part=part, tokens=sample.preview.num_tokens)
         if frames is not None:
             self.live.say("frames", sample=sample.number, **frames)
 
@@ -162,7 +195,7 @@ class Work:
         name = "; ".join(part.prompt for part in self.request.parts)
         raw = self._pipeline.decode(sample.tokens, name=name, cleanup=0.0)
         identity = f"{self.job.id}-{sample.number}"
-        save(raw, self._folder / f"{identity}.npz")
+        npz.save(raw, self._folder / f"{identity}.npz", compressed=False)
         cleaned = clean(raw, strength=self.request.cleanup)
         return {
             "id": identity,

@@ -1,6 +1,7 @@
 """Files of strangers, and files for them -> bytes, in processes of their own with bounds of memory and time.
 
-A process that needs too long or too much is ended and another takes its place; the server goes on.
+A process that needs too long or too much is ended and another takes its place; the server goes on. What it had written
+goes with it.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-_MAX_OUTPUT_BYTES = 256 << 20
-MAX_FRAMES = 30_000
 _START_SECONDS = 120.0
+_MAX_WRITTEN_BYTES = 512 << 20
+_NO_MEMORY = "the file needed more memory than is given; send a shorter motion"
 
 
 class BusyError(Exception):
@@ -63,15 +64,32 @@ class Workshop:
             ValueError: not such a file, or one that needs too much time or memory.
             BusyError: try again later.
         """
-        return self._run("convert", data, source, suffix, options)
+        answer: bytes = self._run("convert", data, source, suffix, options)
+        return answer
 
     def export(self, path: Path, suffix: str, **options: Any) -> bytes:
         """A motion of the server -> bytes of a format; see `convert`."""
-        return self._run("export", path, "npz", suffix, options)
+        answer: bytes = self._run("export", path, suffix, options)
+        return answer
+
+    def extract(self, data: bytes, suffix: str, person: int, **options: Any) -> tuple[bytes, int]:
+        """A video -> the motion of one person in it as bytes of a format, and how many people there are.
+
+        Args:
+            person: from 1, those longest in sight first.
+
+        Raises:
+            ValueError: no video, nobody in it, or as `convert`.
+            ImportError: the extra for video is not installed.
+            BusyError: try again later.
+        """
+        answer: tuple[bytes, int] = self._run("extract", data, suffix, person, options)
+        return answer
 
     def character(self) -> bytes:
         """The mannequin standing, as a GLB file."""
-        return self._run("character", b"", "npz", "glb", {})
+        answer: bytes = self._run("character")
+        return answer
 
     def close(self) -> None:
         """End all processes."""
@@ -86,9 +104,7 @@ class Workshop:
         self._all.add(worker)
         self._idle.put(worker)
 
-    def _run(
-        self, what: str, data: bytes | Path, source: str, suffix: str, options: dict[str, Any]
-    ) -> bytes:
+    def _run(self, what: str, *arguments: Any) -> Any:
         if not self._waiting.acquire(blocking=False):
             raise BusyError
         with self._adding:
@@ -100,7 +116,7 @@ class Workshop:
             self._waiting.release()
             raise BusyError from None
         try:
-            kind, answer = worker.ask((what, data, source, suffix, options), self._seconds)
+            kind, answer = worker.ask((what, *arguments), self._seconds)
         finally:
             if worker.alive or self._closed:
                 self._idle.put(worker)
@@ -109,8 +125,7 @@ class Workshop:
                     self._all.discard(worker)
                     self._add()
             self._waiting.release()
-        if kind == "bytes":
-            assert isinstance(answer, bytes)
+        if kind == "made":
             return answer
         if kind == "missing":
             raise ImportError(answer)
@@ -118,12 +133,14 @@ class Workshop:
 
 
 class _Worker:
-    """One process and the pipe to it."""
+    """One process, the pipe to it and the folder that it may write in."""
 
     def __init__(self, memory: int) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, memory), daemon=True)
+        self._folder = tempfile.TemporaryDirectory(prefix="motionmill-", ignore_cleanup_errors=True)
+        arguments = (theirs, memory, self._folder.name)
+        self._process = context.Process(target=_serve, args=arguments, daemon=True)
         self._process.start()
         theirs.close()
         self._ready = False
@@ -132,7 +149,7 @@ class _Worker:
     def alive(self) -> bool:
         return self._process.is_alive()
 
-    def ask(self, task: tuple[Any, ...], seconds: float) -> tuple[str, bytes | str]:
+    def ask(self, task: tuple[Any, ...], seconds: float) -> tuple[str, Any]:
         """The answer, or why there is none; the process has ended where it went wrong."""
         try:
             if not self._ready:
@@ -143,13 +160,13 @@ class _Worker:
             self._pipe.send(task)
             if not self._pipe.poll(seconds):
                 raise TimeoutError
-            answer: tuple[str, bytes | str] = self._pipe.recv()
+            answer: tuple[str, Any] = self._pipe.recv()
         except TimeoutError:
             self.end()
             return "bad", f"the file took longer than {seconds:g} seconds; send a shorter motion"
         except (EOFError, OSError):
             self.end()
-            return "bad", "the file needed more memory than is given; send a shorter motion"
+            return "bad", _NO_MEMORY
         return answer
 
     def kill(self) -> None:
@@ -159,44 +176,43 @@ class _Worker:
         self._process.kill()
         self._process.join(wait)
         self._pipe.close()
+        self._folder.cleanup()
 
 
-def _serve(pipe: Connection, memory: int) -> None:
+def _serve(pipe: Connection, memory: int, folder: str) -> None:
     """The process: task after task until the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     import torch
 
     from motionmill.motion.body import mannequin
+    from motionmill.server.tasks import TASKS
 
     torch.set_num_threads(1)
     mannequin()
-    _bound_memory(memory)
-    tasks: dict[str, Callable[..., bytes]] = {
-        "convert": _convert,
-        "export": _export,
-        "character": _character,
-    }
-    _answers(pipe, tasks)
+    _bound(memory)
+    _answers(pipe, TASKS, Path(folder))
 
 
-def _answers(pipe: Connection, tasks: dict[str, Callable[..., bytes]]) -> None:
-    """Answer until the other side has gone."""
+def _answers(pipe: Connection, tasks: dict[str, Callable[..., Any]], place: Path) -> None:
+    """Answer until the other side has gone; each task has an empty folder, which goes after it."""
     with contextlib.suppress(EOFError, BrokenPipeError):
         pipe.send("ready")
         while True:
             what, *arguments = pipe.recv()
-            pipe.send(_answer(tasks[what], arguments))
+            with tempfile.TemporaryDirectory(dir=place) as folder:
+                answer = _answer(tasks[what], Path(folder), arguments)
+            pipe.send(answer)
 
 
-def _answer(task: Callable[..., bytes], arguments: list[Any]) -> tuple[str, bytes | str]:
+def _answer(task: Callable[..., Any], folder: Path, arguments: list[Any]) -> tuple[str, Any]:
     """What came of a task, in a form that any process understands."""
     try:
-        return "bytes", task(*arguments)
+        return "made", task(folder, *arguments)
     except ImportError as error:
         return "missing", _one_line(error)
     except MemoryError:
-        return "bad", "the file needed more memory than is given; send a shorter motion"
+        return "bad", _NO_MEMORY
     except RecursionError:
         return "bad", "the file is too deeply nested"
     except (ValueError, OSError) as error:
@@ -205,74 +221,15 @@ def _answer(task: Callable[..., bytes], arguments: list[Any]) -> tuple[str, byte
         return "bad", f"cannot be read ({type(error).__name__})"
 
 
-def _convert(data: bytes, source: str, suffix: str, options: dict[str, Any]) -> bytes:
-    from motionmill.formats.files import load
-
-    with tempfile.TemporaryDirectory(prefix="motionmill-") as folder:
-        path = Path(folder) / f"upload.{source}"
-        path.write_bytes(data)
-        motion = load(path)
-        if len(motion) > MAX_FRAMES:
-            raise ValueError(f"{len(motion)} frames; expected {MAX_FRAMES} at most")
-        return _written(motion, suffix, Path(folder), options)
-
-
-def _export(path: Path, source: str, suffix: str, options: dict[str, Any]) -> bytes:
-    from motionmill.formats.files import load
-
-    with tempfile.TemporaryDirectory(prefix="motionmill-") as folder:
-        return _written(load(path, format=source), suffix, Path(folder), options)
-
-
-def _character(data: bytes, source: str, suffix: str, options: dict[str, Any]) -> bytes:
-    import torch
-
-    from motionmill.motion.motion import Motion
-    from motionmill.motion.skeleton import adult_skeleton
-
-    skeleton = adult_skeleton()
-    stand = torch.eye(3).repeat(1, skeleton.num_joints, 1, 1)
-    root = torch.tensor([[0.0, skeleton.standing_root_height, 0.0]])
-    with tempfile.TemporaryDirectory(prefix="motionmill-") as folder:
-        return _written(Motion(stand, root, name="stand"), suffix, Path(folder), options)
-
-
-def _written(motion: Any, suffix: str, folder: Path, options: dict[str, Any]) -> bytes:
-    """A motion, carried over to our skeleton and cleaned where that is asked for, as a file's bytes."""
-    from motionmill.formats.files import OPTIONS, save
-    from motionmill.motion.cleanup import clean
-    from motionmill.motion.retarget import retarget
-    from motionmill.motion.skeleton import SMPL_22_NAMES
-    from motionmill.server.work import contact_runs, measures
-
-    if motion.skeleton.names != SMPL_22_NAMES:
-        motion = retarget(motion)
-    if options.get("cleanup"):
-        motion = clean(motion, strength=options["cleanup"])
-    given = {"names": options.get("names", "smpl")}
-    if suffix == "glb":
-        given["extras"] = {"physics": measures(motion), "contacts": contact_runs(motion)}
-    known = OPTIONS[f".{suffix}"]
-    path = folder / f"motion.{suffix}"
-    save(
-        motion,
-        path,
-        licence=options.get("licence", ""),
-        **{name: value for name, value in given.items() if name in known},
-    )
-    if path.stat().st_size > _MAX_OUTPUT_BYTES:
-        raise ValueError(f"the {suffix} file is too large; ask for another format")
-    return path.read_bytes()
-
-
-def _bound_memory(more: int) -> None:
-    """No more address space than what the process has now and so much; where the system can do that."""
+def _bound(more: int) -> None:
+    """No more address space than what the process has now and so much, no huge file; where the system can do that."""
     try:
         import resource
 
         pages = int(Path("/proc/self/statm").read_text().split()[0])
         limit = pages * resource.getpagesize() + more
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (_MAX_WRITTEN_BYTES, _MAX_WRITTEN_BYTES))
     except (ImportError, OSError, ValueError):
         return
 
