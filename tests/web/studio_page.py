@@ -23,10 +23,9 @@ _DROP = """([name, text]) => {
 class Studio:
     """A server of the studio, and pages of it in a browser."""
 
-    def __init__(self, browser: Any, folder: Path, *more: str) -> None:
+    def __init__(self, browser: Any, folder: Path) -> None:
         self.browser, self.port = browser, free_port()
         self.words = ["serve", "--folder", str(folder), "--port", str(self.port), "--workers", "1"]
-        self.words += more
         self.address = f"http://127.0.0.1:{self.port}/"
         self.start()
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import motionmill
+from tests.video.test_extract import first_frames
 from tests.web.studio_page import Page, Studio
 
 pytestmark = [pytest.mark.web, pytest.mark.slow]
@@ -155,6 +156,18 @@ def test_files_are_dropped_beside_it(studio: Studio, tmp_path: Path, shared: Pat
         assert len(motionmill.load(taken)) == page.inside("stage.actors[3].clip.frames")
         page.drop(bvh, f"{EVIL}.txt")
         page.wait("document.getElementById('problem').textContent.startsWith('Cannot open <img')")
+
+
+def test_a_dropped_video_is_extracted(studio: Studio, tmp_path: Path, shared: Path) -> None:
+    pytest.importorskip("mediapipe", reason="the extra video is not installed")
+    whole = shared / "data/videos/sam2_05_default_juggle.mp4"
+    with studio.page() as page:
+        page.drop(first_frames(whole, 40, tmp_path / "juggle.mp4"))
+        page.wait("document.getElementById('status').textContent.startsWith('juggle.mp4: ')")
+        assert len(motionmill.load(page.download(tmp_path / "juggle.glb"))) >= 30
+        page.drop(shared / "data/videos/mmpose_demo.mp4")  # nobody can be made out in it
+        page.wait("document.getElementById('problem').textContent.startsWith('nobody in the')")
+        assert page.inner.locator(".cell").count() == 1
 
 
 def test_a_bad_request_and_a_cancelled_one(studio: Studio) -> None:

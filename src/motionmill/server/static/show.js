@@ -5,11 +5,10 @@ import { Clip, clipOf, standing } from "/static/clip.js";
 import { parseGlb } from "/static/stage.js";
 
 const MOST = 4; // places that opened files may fill
-const MOTIONS = ["bvh", "glb", "npz", "npy"], VIDEOS = ["mp4", "mov", "webm", "avi", "mkv"];
+const MOTIONS = ["bvh", "glb", "npz", "npy"], VIDEOS = ["mp4", "mov", "webm", "mkv", "avi", "gif"];
 
 const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
-const converted = async (data, from, to, options = {}) =>
-  (await ask(`/v1/motions/convert?${new URLSearchParams({ from, to, ...options })}`, { method: "POST", headers: { "Content-Type": "application/octet-stream" }, body: data })).arrayBuffer();
+const sent = (what, data, options) => ask(`/v1/motions/${what}?${new URLSearchParams(options)}`, { method: "POST", headers: { "Content-Type": "application/octet-stream" }, body: data });
 
 /** What is in one place, with the clips of the strengths of the clean-up that were looked at. */
 class Take {
@@ -76,10 +75,15 @@ export class Show {
     const suffix = file.name.split(".").pop().toLowerCase(), isVideo = VIDEOS.includes(suffix);
     if (!isVideo && !MOTIONS.includes(suffix)) throw new Error(`Cannot open ${file.name}; expected a motion (${MOTIONS.join(", ")}) or a video (${VIDEOS.join(", ")}).`);
     this.page.status(isVideo ? `Looking for the motion in ${file.name} …` : `Reading ${file.name} …`);
-    let data = await file.arrayBuffer(), kind = suffix;
-    if (isVideo) { data = await converted(data, suffix, "npz"); kind = "npz"; }
+    let data = await file.arrayBuffer(), from = suffix, people = 1;
+    if (isVideo) {
+      const answer = await sent("extract", data, { to: "npz" });
+      people = Number(answer.headers.get("Motion-People"));
+      data = await answer.arrayBuffer();
+      from = "npz";
+    }
     const stem = file.name.replace(/\.[^.]*$/, "");
-    const take = new Take(file.name, 0, async (format, options) => ({ bytes: await converted(data, kind, format, options), name: `${stem}-motionmill.${format}` }));
+    const take = new Take(file.name, 0, async (to, options) => ({ bytes: await (await sent("convert", data, { from, to, ...options })).arrayBuffer(), name: `${stem}-motionmill.${to}` }));
     const { bytes, clip } = await take.at(0);
     if (!this.takes.length) this.stage.clear(0);
     const place = Math.min(this.takes.length, Math.max(MOST - 1, this.job?.request.samples ?? 0));
@@ -88,7 +92,7 @@ export class Show {
     this.page.cells(this.takes.map(({ name }) => name), place);
     await this.stage.play(place, bytes, clip, true);
     if (!this.following) this.page.state("done");
-    this.page.status(`${file.name}: ${clip.frames} frames, ${(clip.frames / clip.fps).toFixed(1)} s`);
+    this.page.status(`${file.name}: ${clip.frames} frames, ${(clip.frames / clip.fps).toFixed(1)} s${people > 1 ? `; of ${people} people the one longest in sight` : ""}`);
     this.page.changed();
   }
 
