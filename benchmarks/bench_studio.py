@@ -16,6 +16,8 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -132,10 +134,30 @@ def playback(page: Page, repeats: int, seconds: float) -> dict[str, Any]:
     }
 
 
-def measured(address: str, repeats: int, seconds: float) -> dict[str, Any]:
-    with sync_playwright() as playwright:
-        found = shutil.which("chromium") or shutil.which("google-chrome")
-        browser = playwright.chromium.launch(executable_path=found, args=list(FLAGS))
+@contextmanager
+def browser_and_server(folder: str) -> Iterator[tuple[Browser, str]]:
+    """A browser that draws by the processor, and the address of a server of its own."""
+    server = subprocess.Popen(
+        [sys.executable, "-m", "motionmill", "serve", "--port", "0", "--folder", folder],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    try:
+        assert server.stdout is not None
+        address = server.stdout.readline().split()[2]
+        with sync_playwright() as playwright:
+            found = shutil.which("chromium") or shutil.which("google-chrome")
+            browser = playwright.chromium.launch(executable_path=found, args=list(FLAGS))
+            yield browser, address
+            browser.close()
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def measured(repeats: int, seconds: float) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as folder, browser_and_server(folder) as (browser, address):
         first_paint(browser, address)  # the server reads its modules
         paints = [first_paint(browser, address) for _ in range(repeats)]
         page = new_page(browser, address)
@@ -143,7 +165,7 @@ def measured(address: str, repeats: int, seconds: float) -> dict[str, Any]:
         page.wait_for_timeout(2000)
         first_frames(page, 0)  # the first request of a server loads the text model's kernels
         frames = [first_frames(page, seed) for seed in range(1, repeats + 1)]
-        result = {
+        return {
             "browser": f"{browser.browser_type.name} {browser.version}",
             "draws": page.evaluate(_DEVICE),
             "repeats": repeats,
@@ -157,8 +179,6 @@ def measured(address: str, repeats: int, seconds: float) -> dict[str, Any]:
             "frames that come first (0: all, cleaned)": sorted({count for _, count in frames}),
             "playback of four characters": playback(page, 3, seconds),
         }
-        browser.close()
-    return result
 
 
 def spread(values: list[float]) -> list[float]:
@@ -171,22 +191,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--seconds", type=float, default=6.0, help="of playback")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "motionmill", "serve", "--port", "0", "--folder", folder],
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
-        )
-        try:
-            assert server.stdout is not None
-            address = server.stdout.readline().split()[2]
-            result = {"host": host(), "model": "mini"} | measured(
-                address, arguments.repeats, arguments.seconds
-            )
-        finally:
-            server.terminate()
-            server.wait(30)
+    result = {"host": host(), "model": "mini"} | measured(arguments.repeats, arguments.seconds)
     text = json.dumps(result, indent=1)
     print(text)
     if arguments.output:
