@@ -26,8 +26,7 @@ export class Player {
     this.playing = on && this.stage.length > 1;
     this.button.setAttribute("aria-label", this.playing ? "Pause" : "Play");
     document.body.dataset.playing = this.playing;
-    this.pace = 0;
-    if (!this.playing && this.stage.finesse < 1) { this.stage.finesse = 1; this.stage.later(); }
+    if (!this.playing) this.sharpen();
     if (!this.playing) this.bar.setAttribute("aria-valuetext", this.#words());
   }
 
@@ -53,6 +52,14 @@ export class Player {
     this.bar.max = last;
     this.#show(Math.min(this.frame, last));
     this.#rule();
+  }
+
+  /** All pixels again: nothing moves, or what made it slow has ended. */
+  sharpen() {
+    this.pace = 0;
+    if (this.stage.finesse === 1) return;
+    this.stage.finesse = 1;
+    this.stage.later();
   }
 
   /** The parts of a timeline in the bar; those without seconds share what is left. */

@@ -51,6 +51,7 @@ const page = {
   },
   finished: (job) => {
     const [, , take, frame] = ADDRESS.exec(location.hash) ?? [];
+    player.sharpen();
     player.parts(job.request.timeline ?? [], job.motions[0].seconds);
     if (take) choose(Number(take) - 1, false);
     if (frame) player.seek(Number(frame));
