@@ -57,7 +57,7 @@ const page = {
     if (frame) player.seek(Number(frame));
     else if (!player.playing && !calm.matches) player.toggle(true);
     history.keep(job, stage.picture());
-    show.takes[stage.chosen]?.at(0).then(() => inspector.refresh(), () => {});
+    measure();
   },
 };
 const show = new Show(stage, page);
@@ -104,6 +104,12 @@ function choose(place, alone) {
   at("cells").style.gridTemplateRows = `repeat(${only ? 1 : Math.ceil(cells.length / columns)}, minmax(0, 1fr))`;
   page.changed();
   stage.show({});
+  if (document.body.dataset.state === "done") measure();
+}
+
+/** The numbers of the chosen character before the clean-up, to stand beside those after it. */
+function measure() {
+  show.takes[stage.chosen]?.at(0).then(() => inspector.refresh(), () => {}); // without them a dash stays there
 }
 
 /** Do something; what goes wrong is said on the page. */
