@@ -1,4 +1,6 @@
-"""Motions longer than the model's context -> how far the velocity jumps where the context slides, beside elsewhere.
+"""Long motions and timelines of prompts -> how far the velocity jumps at their seams, beside elsewhere.
+
+A seam is where the model's context slides, or where a timeline goes over to its next prompt.
 
 python benchmarks/bench_seams.py [MODEL] -o benchmarks/results/seams.json
 
@@ -10,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -27,6 +30,17 @@ PROMPTS = (
     "a person stands and waves with the right hand",
     "a tired man walks slowly",
 )
+TIMELINES = (
+    (
+        ("a person walks forward", 3.0),
+        ("a person waves with the right hand", 2.0),
+        ("a person sits down", 3.0),
+    ),
+    (("a person stands still", 2.0), ("a person runs forward", 3.0), ("a person jumps", 2.0)),
+    (("someone boxes", 3.0), ("someone kicks with the left leg", 2.0), ("a person bows", 2.0)),
+    (("a person dances", 3.0), ("a tired man walks slowly", 3.0), ("a person turns around", 2.0)),
+)
+LIMIT = 1.5  # of a seam's jump over its clip's mean
 REACH = 2  # frames before and after a seam that belong to it
 
 
@@ -34,6 +48,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("model", nargs="?", default=DEFAULT_MODEL)
     parser.add_argument("--seconds", type=float, default=40.0)
+    parser.add_argument("--seeds", type=int, default=8, help="of each timeline")
     parser.add_argument("-o", "--output", type=Path)
     arguments = parser.parse_args()
     pipeline = TextToMotion.from_pretrained(arguments.model, device="cpu")
@@ -47,6 +62,10 @@ def main() -> None:
         "seconds": arguments.seconds,
         "context, seconds": pipeline.context_seconds,
         "velocity jump, m/s": rows,
+        "timelines of three prompts": {
+            name: between_prompts(pipeline, arguments.seeds, cleanup)
+            for name, cleanup in (("as decoded", 0.0), ("after clean-up", 1.0))
+        },
     }
     text = json.dumps(result, indent=1)
     print(text)
@@ -74,6 +93,43 @@ def report(pipeline: TextToMotion, seconds: float, cleanup: float) -> dict[str, 
         "at seams, largest": round(float(seam.max()), 4),
         "elsewhere, largest": round(float(rest.max()), 4),
     }
+
+
+def between_prompts(pipeline: TextToMotion, num_seeds: int, cleanup: float) -> dict[str, float]:
+    """The jump at the seams of timelines over the mean of its clip."""
+    ratios: list[float] = []
+    others = []
+    for parts in TIMELINES:
+        for seed in range(num_seeds):
+            motion, seams = timeline(pipeline, parts, 1000 * seed, cleanup)
+            jumps = windows(motion)
+            relative = jumps / jumps.mean()
+            ratios += [float(relative[frame]) for frame in seams]
+            others.append(relative)
+    found = torch.tensor(ratios)
+    return {
+        "seams": len(found),
+        "jump over the clip's mean, mean": round(float(found.mean()), 3),
+        "jump over the clip's mean, median": round(float(found.median()), 3),
+        "jump over the clip's mean, largest": round(float(found.max()), 3),
+        f"seams above {LIMIT}, percent": round(float((found > LIMIT).double().mean()) * 100, 1),
+        f"all frames above {LIMIT}, percent": round(
+            float((torch.cat(others) > LIMIT).double().mean()) * 100, 1
+        ),
+    }
+
+
+def timeline(
+    pipeline: TextToMotion, parts: Sequence[tuple[str, float]], seed: int, cleanup: float
+) -> tuple[Motion, list[int]]:
+    """What `pipeline.timeline` makes, and the first frames of its parts but the first."""
+    tokens, starts = torch.empty(0, dtype=torch.long), []
+    for number, (prompt, seconds) in enumerate(parts):
+        starts.append(len(tokens) * pipeline.release.codec.frames_per_token)
+        length = pipeline.tokens.count(seconds)
+        new = pipeline.tokens([prompt], [length], [seed + number], history=tokens)[0]
+        tokens = torch.cat((tokens, new))
+    return pipeline.decode(tokens, cleanup=cleanup), starts[1:]
 
 
 def windows(motion: Motion) -> Tensor:

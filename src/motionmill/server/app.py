@@ -99,6 +99,10 @@ def _pages(app: FastAPI, workshop: Workshop) -> None:
     def page() -> HTMLResponse:
         return HTMLResponse(files["studio.html"])
 
+    @app.get("/rate/", include_in_schema=False)
+    def ratings() -> HTMLResponse:
+        return HTMLResponse(files["ratings.html"])
+
     @app.get("/character.glb", include_in_schema=False)
     def character() -> Response:
         if "character" not in files:

@@ -2,6 +2,7 @@
 
 let token = sessionStorage.getItem("motionmill-token");
 let askForToken = async () => null;
+let asking = null; // one question, however many requests wait for its answer
 
 /** What asks the user for a token; gives it, or null. */
 export function onToken(ask) { askForToken = ask; }
@@ -22,7 +23,7 @@ export async function ask(path, options = {}) {
     const answer = await fetch(path, { ...options, headers });
     if (answer.ok) return answer;
     if (answer.status === 401) {
-      token = await askForToken();
+      token = await (asking ??= askForToken().finally(() => { asking = null; }));
       if (!token) throw new Refused(401, "This server asks for a token.");
       sessionStorage.setItem("motionmill-token", token);
       continue;

@@ -66,6 +66,13 @@ export function clipOf(gltf) {
   return clip;
 }
 
+/** The character's own clip with its arms hanging: the file stands in a T. */
+export function standing(gltf) {
+  const clip = clipOf(gltf), half = 0.63; // radians
+  for (const [joint, sign] of [[16, -1], [17, 1]]) clip.rotations.set([0, 0, sign * Math.sin(half), Math.cos(half)], 4 * joint);
+  return clip;
+}
+
 /** The bones of a character in the order of its skin, which is SMPL's. */
 export function bonesOf(scene) {
   let bones = [];

@@ -1,8 +1,7 @@
 // Joint positions of SMPL's 22 joints -> a figure on a floor, drawn on a canvas without any library.
 
-const PARENTS = [-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19];
-const LEFT = new Set([1, 4, 7, 10, 13, 16, 18, 20]);
-const RIGHT = new Set([2, 5, 8, 11, 14, 17, 19, 21]);
+import { LEFT, PARENTS, RIGHT } from "/static/skeleton.js";
+
 const THICK = { 3: 0.2, 6: 0.2, 9: 0.2, 12: 0.08, 15: 0.1, 1: 0.16, 2: 0.16, 13: 0.12, 14: 0.12, 4: 0.14, 5: 0.14, 7: 0.1, 8: 0.1,
   10: 0.08, 11: 0.08, 16: 0.12, 17: 0.12, 18: 0.09, 19: 0.09, 20: 0.07, 21: 0.07 };
 const HEAD = 0.13;

@@ -47,7 +47,7 @@ export class Parts {
     area.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && !event.shiftKey && !event.isComposing) { event.preventDefault(); this.submit(); }
     });
-    Object.assign(length, { type: "number", min: 0.2, max: 60, step: 0.1, value: seconds, placeholder: "auto" });
+    Object.assign(length, { type: "number", min: 0.2, max: 60, step: 0.1, value: seconds, placeholder: "auto", inputMode: "decimal" });
     label.append("Seconds ", length);
     Object.assign(remove, { type: "button", className: "quiet", textContent: "remove" });
     remove.addEventListener("click", () => { part.remove(); this.#number(); });
