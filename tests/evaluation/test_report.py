@@ -66,7 +66,7 @@ def test_the_page_stays_under_its_size(tmp_path: Path) -> None:
 def test_results_that_do_not_compare_are_refused(tmp_path: Path, results: list[Results]) -> None:
     protocol = {**results[1].facts["protocol"], "name": "legacy"}
     other = Results("other", {**results[1].facts, "protocol": protocol}, results[1].rows)
-    with pytest.raises(ValueError, match="do not compare: protocol"):
+    with pytest.raises(ValueError, match='do not compare: protocol "v2" and "legacy"; measure'):
         write_report(tmp_path / "report.html", [results[0], other])
     assert not (tmp_path / "report.html").exists()
     with pytest.raises(ValueError, match="nothing to report"):
