@@ -96,6 +96,14 @@ def test_results_are_kept_and_compared(tmp_path: Path) -> None:
     other = Results(second.system, {**second.facts, "evaluator": "another"}, second.rows)
     with pytest.raises(ValueError, match='evaluator "known" and "another"'):
         check_comparable([first, other])
+    protocol = {**second.facts["protocol"], "seeds": 20, "max_frames": 200, "name": "legacy"}
+    other = Results(second.system, {**second.facts, "protocol": protocol}, second.rows)
+    with pytest.raises(
+        ValueError, match='compare: protocol "v2" and "legacy", protocol max_frames 300 and 200; m'
+    ):
+        check_comparable([first, other])
+    more = {**second.facts["protocol"], "seeds": 20, "free_length": False}
+    check_comparable([first, Results("more", {**second.facts, "protocol": more}, second.rows)])
     (tmp_path / "a" / "results.json").write_text("{}")
     with pytest.raises(ValueError, match="expected results of"):
         Results.load(tmp_path / "a")

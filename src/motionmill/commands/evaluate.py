@@ -132,7 +132,7 @@ def report(
     from motionmill.evaluation.model_judge import load_scores
     from motionmill.evaluation.report import write_report
     from motionmill.evaluation.results import RESULTS_NAME, Results
-    from motionmill.evaluation.side_by_side import side_by_side
+    from motionmill.evaluation.side_by_side import described, side_by_side
     from motionmill.evaluation.suite import load_suite
     from motionmill.server.arena_store import read_ratings
 
@@ -150,6 +150,7 @@ def report(
         [Results.load(path) for path in tables],
         legacy=[Results.load(path) for path in legacy],
         shown=side_by_side(prompts, motions),
+        about=described(motions),
         ratings=ratings,
     )
     print(f"{output}: {output.stat().st_size / 1e6:.1f} MB")

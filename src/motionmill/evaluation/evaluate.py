@@ -28,7 +28,7 @@ from motionmill.evaluation.metrics import (
     retrieval,
 )
 from motionmill.evaluation.protocol import Sample, sample_set_hash
-from motionmill.evaluation.results import Results
+from motionmill.evaluation.results import FREE_TO_DIFFER, Results
 from motionmill.evaluation.systems import VARIANTS, System
 from motionmill.motion.features import FEATURES_FPS
 from motionmill.training.weights import write_text
@@ -115,7 +115,7 @@ class _Kept:
         claim = {
             "system": system.name,
             "version": system.version,
-            "protocol": {k: v for k, v in facts["protocol"].items() if k != "seeds"},
+            "protocol": {k: v for k, v in facts["protocol"].items() if k not in FREE_TO_DIFFER},
             "sample_set": facts["sample_set"],
             "evaluator": facts["evaluator"],
         }

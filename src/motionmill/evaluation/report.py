@@ -67,6 +67,7 @@ def write_report(
     *,
     legacy: Sequence[Results] = (),
     shown: Sequence[Shown] = (),
+    about: Mapping[str, str] | None = None,
     ratings: Ratings | None = None,
     sheets: int = 6,
 ) -> None:
@@ -76,6 +77,7 @@ def write_report(
         results: of `motionmill evaluate`, comparable.
         legacy: more of them under the legacy protocol, comparable with each other; they get tables of their own.
         shown: prompts with motions side by side; as many as fit into 10 MB, and contact sheets of the first `sheets`.
+        about: what is to be said of each system whose motions are shown.
 
     Raises:
         ValueError: results that do not compare, or nothing to report.
@@ -92,7 +94,7 @@ def write_report(
     if ratings is not None:
         parts.append(_ratings(ratings))
     if shown:
-        parts.append(_sheets(shown[:sheets]))
+        parts += [_about(about or {}), _sheets(shown[:sheets])]
     page = _page(parts, [])
     players: list[str] = []
     room = MAX_BYTES - len(page.encode())
@@ -271,6 +273,15 @@ def _votes(votes: Sequence[Vote], criterion: str, categories: Mapping[str, str])
         f"<p>Blind votes between two; agreement of raters {_alpha(alpha)}.</p>{figure}"
         f'<div class="wide"><table><tr><th>won / tied / lost</th>{head}</tr>{body}</table></div>'
     )
+
+
+def _about(about: Mapping[str, str]) -> str:
+    rows = "".join(
+        f"<tr><th>{_text(system)}</th><td>{_text(words)}</td></tr>"
+        for system, words in about.items()
+        if words
+    )
+    return f"<h2>Motions</h2><table>{rows}</table>" if rows else ""
 
 
 def _sheets(shown: Sequence[Shown]) -> str:

@@ -128,14 +128,14 @@ class Results:
 
 
 def check_comparable(results: Sequence[Results]) -> None:
-    """Whether results may stand in one table.
+    """Whether results may stand in one table; how many seeds there are, and which rows, may differ.
 
     Raises:
         ValueError: they differ in protocol, samples or evaluator; the message says in which.
     """
     for other in results[1:]:
         for name in ("protocol", "sample_set", "evaluator"):
-            first, second = results[0].facts.get(name), other.facts.get(name)
+            first, second = (_binding(each.facts.get(name)) for each in (results[0], other))
             if first != second:
                 raise ValueError(
                     f"{results[0].system} and {other.system} do not compare: {_difference(name, first, second)}; "
@@ -185,6 +185,7 @@ def markdown(results: Sequence[Results]) -> str:
     return "\n".join(parts)
 
 
+FREE_TO_DIFFER = ("seeds", "free_length")  # of a protocol
 SHARED_ROWS = ("real", "real, captions shuffled", "real, random texts")
 
 
@@ -194,6 +195,13 @@ def _cell(interval: Interval | None, digits: int) -> str:
     half = interval.high - interval.mean
     spread = f" ± {half:.{digits}f}" if half > 1e-9 * abs(interval.mean) else ""
     return f"{interval.mean:.{digits}f}{spread}"
+
+
+def _binding(fact: Any) -> Any:
+    """What two results must have in common, of a fact."""
+    if not isinstance(fact, Mapping):
+        return fact
+    return {name: value for name, value in fact.items() if name not in FREE_TO_DIFFER}
 
 
 def _difference(name: str, first: object, second: object) -> str:
