@@ -99,12 +99,11 @@ def test_a_filmed_walk_comes_back_in_metres(walk: Motion) -> None:
     assert abs(physics.floor(found)) < 0.01
 
 
-@pytest.mark.xfail(
-    strict=True, reason="40 mm: the clean-up lets feet go that slide as fast as these do"
-)
 def test_feet_hardly_slide_along_the_line_of_sight(walk: Motion) -> None:
-    """Where a picture tells least."""
-    assert physics.foot_slide(estimated(walk, distance=6.0)) < 30
+    """Where a picture tells least: a leg that swings forwards seems stretched, and its foot passes low."""
+    found = estimated(walk, distance=6.0)
+    assert physics.foot_slide(found) < 30
+    assert physics.foot_slide(found, weights_from=walk) < physics.foot_slide(walk) + 2
 
 
 def test_a_walk_across_the_picture_and_away(walk: Motion) -> None:

@@ -27,6 +27,9 @@ _LEAST_SURE: Final = 0.5  # a contact that is surer than this anywhere counts as
 _SURE: Final = (0.1, 0.6)  # a share of that from which a foot is held, and from which firmly
 _FARTHEST: Final = 0.25  # most by which a foot is moved, metres
 _PLAY: Final = 0.005  # a held foot joint may be this far over its standing height, metres
+_PLAY_LOST: Final = 0.02  # and one that only must not hover
+_PRESS_LOST: Final = 6.0  # how surely that one is pressed, against a held one's 1
+_RIGID: Final = 0.5  # of a foot's two ends moving together, against each end's wish to go on
 _SMOOTHNESS: Final = 2.5  # frames over which a foot is caught and let go, at 30 fps
 _MEMORY: Final = 10.0  # frames over which a correction fades where the foot is free, at 30 fps
 _MEMORY_UPWARDS: Final = 4.0
@@ -48,8 +51,11 @@ def locked(legs: Legs, held: Tensor, done: Tensor) -> Motion:
     own = legs.feet.diff(dim=0) * (done[1:] & done[:-1])[:, None, None]
     firm = torch.where(done[:, None], 1.0, held)
     lost = (hovering(legs) & ~done)[:, None]
-    pressed = torch.where(lost, 1.0, held) * lowest(legs)
-    ankles, toes = foot_targets(legs, firm, pressed=pressed, steps=own, fade=_FADE)
+    pressed = torch.where(lost, _PRESS_LOST, held) * lowest(legs)
+    play = torch.where(lost, _PLAY_LOST, _PLAY).expand_as(held)
+    ankles, toes = foot_targets(
+        legs, firm, pressed=pressed, play=play, steps=own, fade=_FADE, rigid=_RIGID
+    )
     return with_feet(legs, ankles, toes, held)
 
 
@@ -114,7 +120,9 @@ def foot_targets(
     *,
     pressed: Tensor,
     steps: Tensor,
+    play: Tensor | float = _PLAY,
     fade: float = _MEMORY_UPWARDS,
+    rigid: float = 0.0,
 ) -> tuple[Tensor, Tensor]:
     """Where ankles and toes (T, 2, 3) should be: still where they are held, on the floor, a foot's length apart.
 
@@ -124,20 +132,25 @@ def foot_targets(
     Args:
         legs: as they are.
         held: (T, 4) in 0..1, how surely each foot joint must not move.
-        pressed: (T, 4) in 0..1, how surely it rests on the floor.
+        pressed: (T, 4), how surely it rests on the floor.
+        play: (T, 4) over its standing height up to which it does, metres.
         steps: (T - 1, 4, 3) by how much held joints move, 0 for standing still, metres.
         fade: frames at 30 fps over which a correction of the height fades where the foot is free.
+        rigid: how much both ends of a foot are moved alike across the floor, so that one that is held takes the other
+            along.
     """
     length, scale = _length(legs.toes - legs.ankles), legs.motion.fps / 30
     standing = physics.standing_heights(legs.motion.skeleton).to(legs.hips)
     heel, ball = held[:, :2], held[:, 2:]
-    feet = _settled(legs.feet, standing, held, pressed, scale, steps, fade)
+    play = torch.as_tensor(play).to(held).expand_as(held)
+    feet = _settled(legs.feet, standing, held, pressed, play, scale, steps, fade, rigid=rigid)
     ankles, toes = feet[:, :2], feet[:, 2:]
     behind = toes - length[..., None] * F.normalize(toes - ankles, dim=-1)
     own = steps[:, :2]
     ankles = _settled(
-        legs.ankles, standing[:2], heel, pressed[:, :2], scale, own, fade, drawn=ball, goal=behind
-    )
+        legs.ankles, standing[:2], heel, pressed[:, :2], play[:, :2], scale, own, fade,
+        drawn=ball, goal=behind,
+    )  # fmt: skip
     along = toes - ankles
     excess = (1 - length / _length(along).clamp(min=1e-6))[..., None] * along
     share = low_pass(0.5 + 0.5 * (heel - ball), scale)[..., None].clamp(0, 1)
@@ -150,10 +163,12 @@ def _settled(
     standing: Tensor,
     held: Tensor,
     pressed: Tensor,
+    play: Tensor,
     scale: float,
     steps: Tensor,
     fade: float,
     *,
+    rigid: float = 0.0,
     drawn: Tensor | None = None,
     goal: Tensor | None = None,
 ) -> Tensor:
@@ -161,17 +176,19 @@ def _settled(
 
     The displacement d minimises, over the clip, the sum of hold |step of (path + d) - given step|^2, |step of d|^2
     (what swings keeps its velocity), a little |d|^2 (nothing wanders off), |change of step of d|^2 (no pops),
-    pressed |height|^2 and drawn |path + d - goal|^2. It is the solution of a banded linear system, for all joints and
-    axes at once.
+    pressed |height|^2, drawn |path + d - goal|^2 and rigid |d - d of the foot's other end|^2. It is the solution of a
+    banded linear system, for all joints and axes at once.
 
     Args:
         path: metres.
         standing: (K,) heights on the floor, metres.
         held: (T, K) in 0..1.
-        pressed: (T, K) in 0..1.
+        pressed: (T, K).
+        play: (T, K) metres.
         scale: frames a second over 30.
         steps: (T - 1, K, 3) given steps, metres.
         fade: as for `foot_targets`.
+        rigid: as for `foot_targets`, between joints that are half of K apart.
         drawn: (T, K) in 0..1, how much a joint is drawn to `goal`.
         goal: (T, K, 3) metres.
     """
@@ -188,7 +205,7 @@ def _settled(
     pull = np.zeros_like(points)
     pull[:, :-1] += force
     pull[:, 1:] -= force
-    pull[..., 1] -= press * (height - height.clip(0, _PLAY))
+    pull[..., 1] -= press * (height - height.clip(0, play.numpy().T))
     across = _banded(1 + hold, (_SMOOTHNESS * scale) ** 2)  # (3, K, T)
     upwards = across.copy()
     across[2] += (_MEMORY * scale) ** -2
@@ -198,11 +215,13 @@ def _settled(
         across[2] += weight
         upwards[2] += weight
         pull += weight[..., None] * (goal.numpy().transpose(1, 0, 2) - points)
-    # The systems of all joints, across the floor and upwards, one after the other: their bands do not meet.
-    bands = np.concatenate((across, upwards), axis=1).reshape(3, -1)
+    # The systems of all pairs of joints, across the floor and upwards, one after the other: their bands do not meet.
+    bands = np.concatenate((_paired(across, rigid), _paired(upwards, 0.0)), axis=1)
     vertical = np.stack((pull[..., 1], np.zeros_like(height)), axis=-1)
-    sides = np.concatenate((pull[..., [0, 2]], vertical)).reshape(-1, 2)
-    solved = solveh_banded(bands, sides, check_finite=False).reshape(2, joints, frames, 2)
+    sides = np.stack((pull[..., [0, 2]], vertical)).reshape(2, 2, joints // 2, frames, 2)
+    sides = sides.transpose(0, 2, 3, 1, 4)  # upwards or not, pair, frame, joint of the pair, axis
+    solved = solveh_banded(bands.reshape(5, -1), sides.reshape(-1, 2), check_finite=False)
+    solved = solved.reshape(sides.shape).transpose(0, 3, 1, 2, 4).reshape(2, joints, frames, 2)
     moved = np.stack((solved[0, ..., 0], solved[1, ..., 0], solved[0, ..., 1]), axis=-1)
     far = np.linalg.norm(moved, axis=-1, keepdims=True) / _FARTHEST
     moved = (moved / (1 + far**6) ** (1 / 6)).transpose(1, 0, 2)
@@ -236,6 +255,17 @@ def _banded(weights: Array, smoothness: float) -> Array:
     bands[1, :, 2:] -= 2 * smoothness
     bands[0, :, 2:] += smoothness
     return bands
+
+
+def _paired(bands: Array, rigid: float) -> Array:
+    """Upper bands (3, K, T) of K joints -> (5, K / 2, 2 T) of pairs of them, their frames in turns, with rigid
+    |d of one - d of the other|^2 added to the sum."""
+    _, joints, frames = bands.shape
+    paired = np.zeros((5, joints // 2, frames, 2))
+    paired[::2] = bands.reshape(3, 2, joints // 2, frames).transpose(0, 2, 3, 1)
+    paired[3, ..., 1] -= rigid
+    paired[4] += rigid
+    return paired.reshape(5, joints // 2, 2 * frames)
 
 
 def _length(vectors: Tensor) -> Tensor:

@@ -24,8 +24,10 @@ _WIDTH: Final = 1.1  # standard deviation of that filter, frames at 30 fps
 _AROUND: Final = 3  # frames at 30 fps around such a fall that are smoothed with it
 _IN_THE_AIR: Final = (
     0.025,
-    0.06,
+    0.09,
 )  # metres over the floor: nothing touches it, but a step might reach it
+_JUMP: Final = 0.15  # metres over the floor; so high nobody gets without a jump
+_JUMP_AROUND: Final = 10  # frames at 30 fps around such a height that are the jump
 _NEARLY: Final = 0.02  # metres
 _MOVING: Final = 0.5  # m/s across the floor; who moves less may hang or sit
 
@@ -45,13 +47,15 @@ def slower_falls(root: Tensor, fps: float) -> Tensor:
 
 
 def hovering(legs: Legs) -> Tensor:
-    """(T,) bool: somebody who moves along while nothing touches the floor and nobody falls; a step might reach it."""
+    """(T,) bool: who moves along but touches nothing, neither falls nor jumps, and a step would reach the floor."""
     clear, fps = legs.clearance, legs.motion.fps
     root = legs.motion.root
     down = -physics.vertical_acceleration(root[:, 1], fps)
     falling = (down > -physics.FREE_FLIGHT[1]) & (down < -physics.FREE_FLIGHT[0])
     speed = torch.linalg.vector_norm(physics.central_difference(root)[:, ::2], dim=-1) * fps
-    return (clear > _IN_THE_AIR[0]) & (clear < _IN_THE_AIR[1]) & ~falling & (speed > _MOVING)
+    jumping = highest(clear[:, None], round(_JUMP_AROUND * fps / 30))[:, 0] > _JUMP
+    reach = (clear > _IN_THE_AIR[0]) & (clear < _IN_THE_AIR[1])
+    return reach & ~falling & ~jumping & (speed > _MOVING)
 
 
 def lowest(legs: Legs) -> Tensor:

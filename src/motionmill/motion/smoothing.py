@@ -16,13 +16,17 @@ from torch import Tensor
 from motionmill.motion.motion import Motion
 from motionmill.motion.rotations import matrix_from_6d, matrix_to_6d
 
+Kernel = tuple[tuple[float, float], ...]
+
 _CHUNK: Final = 4096  # frames that are smoothed at once, so that long motions need no more memory
 _HALO: Final = 48  # more than the filters reach, frames
 _SOME: Final = 0.9  # ratio of differences from which a motion is smoothed a little
 _MUCH: Final = 1.4  # and from which much
 _BLOCK: Final = 32  # frames that are filtered as one product
-_NARROW: Final = 0.9  # standard deviations of the two filters, frames
-_WIDE: Final = 2.3
+_WIDTHS: Final = (0.9, 2.3, 6.0)  # standard deviations of the three filters, frames
+_RADIUS: Final = 24  # at which they are cut off, frames
+_AROUND: Final = 7  # frames on both sides over which energies are averaged
+_TOLERANCE: Final = 3.0  # slow changes up to so many times what noise explains are noise
 _MOST_ROOT: Final = 0.02  # most by which the root is moved, metres
 _MOST_ROTATION: Final = 0.25  # most by which a joint's rotation is changed, as a length of two axes
 
@@ -31,7 +35,9 @@ def smooth(motion: Motion, keep: Tensor) -> Motion:
     """Low-pass of the root path and of each joint's rotations, without delay, only where they tremble.
 
     What trembles shows in the ratio of third to second differences, which knows no scale: about 1.8 for noise from
-    frame to frame and 1.7 for a random walk, under 1 for what a body does. The higher it is, the wider the filter.
+    frame to frame and 1.7 for a random walk, under 1 for what a body does. The higher it is, the wider the filter; the
+    widest takes only what is no more than noise of that strength explains, so that somebody who hardly moves does not
+    tremble and a run is not blunted.
 
     Args:
         motion: any.
@@ -79,7 +85,7 @@ def highest(values: Tensor, radius: int) -> Tensor:
 
 
 @functools.lru_cache(maxsize=256)
-def _bands(kernels: tuple[tuple[tuple[float, float], ...], ...], radius: int) -> Tensor:
+def _bands(kernels: tuple[Kernel, ...], radius: int) -> Tensor:
     """(K * block, block + 2 radius) float64 matrix that filters a block of frames by K kernels.
 
     Args:
@@ -118,22 +124,38 @@ def _steady(values: Tensor) -> Tensor:
     if len(values) < 8:
         return values
     second = torch.diff(values, n=2, dim=0)
-    energy2 = mean_around((second**2).sum(-1), 7)
-    energy3 = mean_around((torch.diff(second, dim=0) ** 2).sum(-1), 7)
-    energy2 = (energy2[1:] + energy2[:-1]) / 2
-    ratio = (energy3 / energy2.clamp(min=1e-18)).sqrt()  # (T - 3, 1 + J)
-    # A third difference stands between two frames: each frame gets the mean of those beside it.
-    ratio = torch.cat((ratio[:1], ratio[:1], ratio, ratio[-1:], ratio[-1:]))
-    ratio = ((ratio[1:] + ratio[:-1]) / 2)[..., None]
-    radius = min(round(4 * _WIDE), len(values) - 1)
-    # What a filter took away is filtered and put back, which keeps more of the low frequencies: a Gaussian twice is
-    # one of twice the variance.
-    kernels = tuple(((2.0, sigma), (-1.0, sigma * 2**0.5)) for sigma in (_NARROW, _WIDE))
-    narrow, wide = _filtered(values, _bands(kernels, radius).to(values), radius)
+    third = mean_around((torch.diff(second, dim=0) ** 2).sum(-1), _AROUND)
+    energy = mean_around((second**2).sum(-1), _AROUND)
+    ratio = (third / ((energy[1:] + energy[:-1]) / 2).clamp(min=1e-18)).sqrt()  # (T - 3, 1 + J)
+    ratio, third = _of_frames(ratio), _of_frames(third)
+    radius = min(_RADIUS, len(values) - 1)
+    bands = _bands(tuple(map(_kernel, _WIDTHS)), radius).to(values)
+    narrow, wide, widest = _filtered(values, bands, radius)
     some = ((ratio - _SOME) / 0.3).clamp(0, 1)
     much = ((ratio - _MUCH) / 0.25).clamp(0, 1)
-    change = some * (narrow - values) + much * (wide - narrow)
+    slow = widest - wide
+    strength = mean_around((slow**2).sum(-1), _AROUND)[..., None].clamp(min=1e-18)
+    explained = (_TOLERANCE * _slow_share() * third / strength).clamp(0, 1)
+    change = some * (narrow - values) + much * (wide - narrow + explained * slow)
     length = torch.linalg.vector_norm(change, dim=-1, keepdim=True).clamp(min=1e-12)
     most = values.new_full((values.shape[1], 1), _MOST_ROTATION)
     most[0] = _MOST_ROOT
     return values + change * (torch.minimum(length, most) / length)
+
+
+def _of_frames(thirds: Tensor) -> Tensor:
+    """(T - 3, G) of third differences, which stand between two frames -> (T, G, 1), the mean of those beside each."""
+    padded = torch.cat((thirds[:1], thirds[:1], thirds, thirds[-1:], thirds[-1:]))
+    return ((padded[1:] + padded[:-1]) / 2)[..., None]
+
+
+def _kernel(sigma: float) -> Kernel:
+    """A Gaussian twice, the second time of what the first took away, which keeps more of the low frequencies."""
+    return (2.0, sigma), (-1.0, sigma * 2**0.5)
+
+
+@functools.lru_cache(maxsize=1)
+def _slow_share() -> float:
+    """Energy of white noise between the two widest filters, over that of its third differences."""
+    lines = _bands(tuple(map(_kernel, _WIDTHS[1:])), _RADIUS)[::_BLOCK]
+    return float((lines[1] - lines[0]).square().sum()) / 20  # 1 + 9 + 9 + 1 of third differences

@@ -34,7 +34,9 @@ _FEWEST = 4  # pictures, and frames of a motion
 _ROUNDS = 2  # of lifting and placing: where the body is says how it is seen
 _SHARP_PIXELS = 220.0  # height of a body in the picture below which landmarks tremble more
 _MOST_COARSE = 2.0  # times the smoothing
-_DEPTH_SMOOTHING = 2.0  # of the landmarks' own depth, times that across the picture
+_DEPTH_SMOOTHING = (
+    1.25  # of the landmarks' own depth, times that across the picture; more keeps swinging feet low
+)
 _FEET = (
     ("left_ankle", "left_heel", "left_foot_index"),
     ("right_ankle", "right_heel", "right_foot_index"),
