@@ -114,17 +114,23 @@ class Damaged:
     """Real motion, damaged."""
 
     seeds: int | None = None
-    lengths: tuple[str, ...] = ("matched",)
+    version = ""
+    variants: tuple[str, ...] = ("matched",)
     failures: Mapping[str, str] = {}
 
     def __init__(self, name: str, damage: Damage, strength: float) -> None:
         self.name, self.damage, self.strength = f"{name} {strength:g}", damage, strength
 
     def make(
-        self, samples: Sequence[Sample], seed: int, lengths: str, progress: Progress
+        self, samples: Sequence[Sample], seed: int, variant: str, progress: Progress
     ) -> list[Tensor | None]:
         draw = torch.Generator().manual_seed(seed)
         return [*self.damage([sample.features for sample in samples], self.strength, draw)]
+
+    def codes(
+        self, samples: Sequence[Sample], seed: int, variant: str
+    ) -> tuple[Tensor, int] | None:
+        return None
 
     def reconstruct(self, samples: Sequence[Sample]) -> list[Tensor | None]:
         return [None] * len(samples)

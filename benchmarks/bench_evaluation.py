@@ -75,14 +75,15 @@ class Prepared:
 
     name = "real with noise"
     seeds: int | None = None
-    lengths: tuple[str, ...] = ("matched",)
+    version = ""
+    variants: tuple[str, ...] = ("matched",)
     failures: Mapping[str, str] = {}
 
     def __init__(self) -> None:
         self.making = 0.0
 
     def make(
-        self, samples: Sequence[Sample], seed: int, lengths: str, progress: Progress
+        self, samples: Sequence[Sample], seed: int, variant: str, progress: Progress
     ) -> list[Tensor | None]:
         started = time.perf_counter()
         draw = torch.Generator().manual_seed(seed)
@@ -92,6 +93,11 @@ class Prepared:
         ]
         self.making += time.perf_counter() - started
         return made
+
+    def codes(
+        self, samples: Sequence[Sample], seed: int, variant: str
+    ) -> tuple[Tensor, int] | None:
+        return None
 
     def reconstruct(self, samples: Sequence[Sample]) -> list[Tensor | None]:
         return self.make(samples, -1, "", lambda done, total: None)

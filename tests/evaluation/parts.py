@@ -74,20 +74,26 @@ class KnownSystem:
     def __init__(self, noise: float, *, missing: int = 0) -> None:
         self.name, self.noise, self.missing = f"noise-{noise:g}", noise, missing
         self.seeds: int | None = None
-        self.lengths: tuple[str, ...] = ("matched",)
+        self.version = ""
+        self.variants: tuple[str, ...] = ("matched",)
         self.failures: Mapping[str, str] = {}
         self.asked: list[tuple[int, str]] = []
 
     def make(
-        self, samples: Sequence[Sample], seed: int, lengths: str, progress: Progress
+        self, samples: Sequence[Sample], seed: int, variant: str, progress: Progress
     ) -> list[Tensor | None]:
-        self.asked.append((seed, lengths))
+        self.asked.append((seed, variant))
         draw = torch.Generator().manual_seed(seed)
         made: list[Tensor | None] = []
         for number, sample in enumerate(samples):
             noise = torch.randn(272, generator=draw) * self.noise
             made.append(None if number < self.missing else sample.features + noise)
         return made
+
+    def codes(
+        self, samples: Sequence[Sample], seed: int, variant: str
+    ) -> tuple[Tensor, int] | None:
+        return None
 
     def reconstruct(self, samples: Sequence[Sample]) -> list[Tensor | None]:
         return [sample.features + 0.001 for sample in samples]

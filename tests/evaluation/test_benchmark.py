@@ -21,6 +21,7 @@ from motionmill.evaluation.model_judge import (
     save_scores,
 )
 from motionmill.evaluation.ratings import CRITERIA, Score
+from motionmill.evaluation.setting import setting_of
 from motionmill.evaluation.suite import load_suite
 from motionmill.pipeline import TextToMotion
 from tests.fake_endpoint import fails, running, says
@@ -41,17 +42,21 @@ def suite_file(tmp_path: Path) -> Path:
 
 def test_motions_are_made_once(tmp_path: Path, suite_file: Path) -> None:
     pipeline, suite = TextToMotion.from_pretrained(), load_suite(suite_file)
-    output = tmp_path / "motions"
-    assert generate_suite(pipeline, suite, output, seeds=2, seconds=1) == (4, 0)
+    setting, output = setting_of("mini", pipeline), tmp_path / "motions"
+    assert generate_suite(pipeline, setting, suite, output, seeds=2, seconds=1) == (4, 0)
     first = (output / "1" / "bow.npz").read_bytes()
     (output / "1" / "bow.npz").unlink()
-    assert generate_suite(pipeline, suite, output, seeds=2, seconds=1) == (1, 3)
+    assert generate_suite(pipeline, setting, suite, output, seeds=2, seconds=1) == (1, 3)
     again = motionmill.load(output / "1" / "bow.npz")
     (tmp_path / "first.npz").write_bytes(first)
     assert again.joints().allclose(motionmill.load(tmp_path / "first.npz").joints(), atol=1e-5)
     assert read_info(output).system == "mini"
-    with pytest.raises(ValueError, match="choose another folder"):
-        generate_suite(pipeline, suite, output, cleanup=0.0)
+    other = setting_of("mini", pipeline, changes={"guidance": 2.0}, candidates=1)
+    assert other.name == "mini, guidance 2, 1 candidate"
+    assert other.version != setting.version
+    for changed, cleanup in ((setting, 0.0), (other, 1.0)):
+        with pytest.raises(ValueError, match="choose another folder"):
+            generate_suite(pipeline, changed, suite, output, seconds=1, cleanup=cleanup)
     folder = MotionFolder(output)
     assert folder.seeds == 2
     assert folder.read("wave", 1) is not None
@@ -108,10 +113,10 @@ def test_agreement_with_people() -> None:
     judge = [Score(JUDGE, f"p{k}", CRITERIA[0], "a", 1 + k % 4) for k in range(20)]
     same = [Score(f"r{r}", s.prompt, s.criterion, "a", s.value) for s in judge for r in range(2)]
     found = agreement(judge, same)
-    assert found[CRITERIA[0]] == pytest.approx(1.0)
-    assert found[CRITERIA[1]] is None
+    assert found[CRITERIA[0]] == (pytest.approx(1.0), 20)
+    assert found[CRITERIA[1]] == (None, 0)
     opposite = [Score("r", s.prompt, s.criterion, "a", 5 - s.value) for s in judge]
-    against = agreement(judge, opposite)[CRITERIA[0]]
+    against = agreement(judge, opposite)[CRITERIA[0]].alpha
     assert against is not None
     assert against < 0
 

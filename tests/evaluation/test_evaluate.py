@@ -59,8 +59,23 @@ def test_an_interrupted_run_goes_on(tmp_path: Path) -> None:
 
 def test_a_folder_of_another_run_is_refused(tmp_path: Path) -> None:
     measured(tmp_path, 0.1)
-    with pytest.raises(ValueError, match="choose another folder"):
+    with pytest.raises(
+        ValueError, match=r'system "noise-0\.1", this is "noise-0\.2"; choose another folder'
+    ):
         measured(tmp_path, 0.2)
+    retrained = KnownSystem(0.1)
+    retrained.version = "of today"
+    with pytest.raises(ValueError, match='version "", this is "of today"'):
+        evaluate(retrained, SAMPLES, instruments(SAMPLES), PROTOCOL, tmp_path)
+
+
+def test_what_failed_is_told_again_by_a_run_that_goes_on(tmp_path: Path) -> None:
+    system = KnownSystem(0.05, missing=2)
+    system.failures = {"0/set/000": "no file", "0/set/001": "no file"}
+    first = evaluate(system, SAMPLES, instruments(SAMPLES), PROTOCOL, tmp_path)
+    assert first.facts["failures"] == system.failures
+    again = measured(tmp_path, 0.05, missing=2)
+    assert again.facts["failures"] == first.facts["failures"]
 
 
 def test_what_a_system_lacks_counts_against_its_coverage(tmp_path: Path) -> None:
@@ -75,12 +90,20 @@ def test_results_are_kept_and_compared(tmp_path: Path) -> None:
     loaded = Results.load(tmp_path / "a")
     assert loaded.rows == first.rows
     table = markdown([loaded, second])
-    assert table.count("| real |") == 1
+    assert table.count("| real |") == 2  # of two tables
     assert "| noise-0.05: length matched |" in table
     assert "| noise-0.3: length matched |" in table
     other = Results(second.system, {**second.facts, "evaluator": "another"}, second.rows)
     with pytest.raises(ValueError, match='evaluator "known" and "another"'):
         check_comparable([first, other])
+    protocol = {**second.facts["protocol"], "seeds": 20, "max_frames": 200, "name": "legacy"}
+    other = Results(second.system, {**second.facts, "protocol": protocol}, second.rows)
+    with pytest.raises(
+        ValueError, match='compare: protocol "v2" and "legacy", protocol max_frames 300 and 200; m'
+    ):
+        check_comparable([first, other])
+    more = {**second.facts["protocol"], "seeds": 20, "free_length": False}
+    check_comparable([first, Results("more", {**second.facts, "protocol": more}, second.rows)])
     (tmp_path / "a" / "results.json").write_text("{}")
     with pytest.raises(ValueError, match="expected results of"):
         Results.load(tmp_path / "a")

@@ -28,6 +28,8 @@ def test_files_of_every_kind_and_of_none(tmp_path: Path) -> None:
     np.save(tmp_path / f"{SAMPLES[5].id}.npy", np.full((60, 272), np.nan, np.float32))
     np.save(tmp_path / f"{SAMPLES[6].id}.npy", np.zeros((60, 17, 3), np.float32))
     (tmp_path / f"{SAMPLES[7].id}.bvh").write_text("")
+    np.save(tmp_path / f"{SAMPLES[8].id}.npy", np.zeros((0, 272), np.float32))
+    (tmp_path / f"{SAMPLES[9].id}.npy").write_bytes(b"")
 
     folder = MotionFolder(tmp_path)
     assert folder.seeds == 1
@@ -38,9 +40,11 @@ def test_files_of_every_kind_and_of_none(tmp_path: Path) -> None:
     resampled = folder.features(SAMPLES[4].id, 0)
     assert resampled is not None
     assert abs(len(resampled) - len(SAMPLES[4].features)) <= 2
-    for sample in SAMPLES[5:8]:
+    for sample in SAMPLES[5:10]:
         assert folder.features(sample.id, 0) is None
-    assert set(folder.failures) == {f"0/{sample.id}" for sample in SAMPLES[5:8]}
+    assert set(folder.failures) == {f"0/{sample.id}" for sample in SAMPLES[5:10]}
+    assert "0 frames at 30 fps; expected 4 or more" in folder.failures[f"0/{SAMPLES[8].id}"]
+    assert not folder.holds_positions
     assert folder.features("set/999", 0) is None
     assert folder.failures["0/set/999"] == "no file"
 
@@ -69,3 +73,28 @@ def test_bad_folders_are_named(tmp_path: Path) -> None:
     (tmp_path / "fps.txt").write_text("fast")
     with pytest.raises(ValueError, match="'fast'; expected frames per second"):
         MotionFolder(tmp_path)
+
+
+def test_what_positions_lose_stands_beside_them(tmp_path: Path) -> None:
+    """Real motion as joint positions is as far from real motion as its own reference row, and no farther."""
+    for sample in SAMPLES:
+        joints = to_motion(sample.features).resample(20).joints().numpy()
+        path = tmp_path / "motions" / f"{sample.id}.npy"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.save(path, joints)
+    folder = MotionFolder(tmp_path / "motions")
+    assert folder.holds_positions
+    results = evaluate(
+        FolderSystem(folder), SAMPLES, instruments(SAMPLES), ProtocolConfig(), tmp_path / "results"
+    )
+    assert results.rows["as given"]["fid_real"] == results.rows["reconstructed"]["fid_real"]
+    assert results.rows["as given"]["fid_reconstructed"] == pytest.approx([0.0], abs=1e-6)
+    assert results.rows["reconstructed"]["mpjpe_mm"][0] < 30
+
+
+def test_a_folder_without_any_of_the_samples_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "motions").mkdir()
+    np.save(tmp_path / "motions" / "other.npy", SAMPLES[0].features.numpy())
+    system = FolderSystem(MotionFolder(tmp_path / "motions"))
+    with pytest.raises(ValueError, match=r"no motion for any of 40 samples; .* no file"):
+        evaluate(system, SAMPLES, instruments(SAMPLES), ProtocolConfig(), tmp_path / "results")

@@ -43,8 +43,11 @@ def test_everything_is_inside(tmp_path: Path, results: list[Results]) -> None:
     scores = [Score("x", f"p{k}", CRITERIA[1], "ours", 3) for k in range(8)]
     page_file = tmp_path / "report.html"
     ratings = Ratings(votes, scores, scores, {"p1": "work"})
-    write_report(page_file, results, shown=shown, ratings=ratings)
+    about = {"ours": f"licence {NASTY}", "theirs": ""}
+    write_report(page_file, results, shown=shown, about=about, ratings=ratings)
     page = page_file.read_text(encoding="utf-8")
+    assert "<th>ours</th><td>licence &lt;/script&gt;" in page
+    assert "<th>theirs</th><td>" not in page
     assert "noise-0.05: length matched" in page
     assert not re.search(r"""(?:src|href)=["'](?!data:)""", page)
     assert "http" not in page.replace("http-equiv", "")
@@ -66,11 +69,16 @@ def test_the_page_stays_under_its_size(tmp_path: Path) -> None:
 def test_results_that_do_not_compare_are_refused(tmp_path: Path, results: list[Results]) -> None:
     protocol = {**results[1].facts["protocol"], "name": "legacy"}
     other = Results("other", {**results[1].facts, "protocol": protocol}, results[1].rows)
-    with pytest.raises(ValueError, match="do not compare: protocol"):
+    with pytest.raises(ValueError, match='do not compare: protocol "v2" and "legacy"; measure'):
         write_report(tmp_path / "report.html", [results[0], other])
     assert not (tmp_path / "report.html").exists()
     with pytest.raises(ValueError, match="nothing to report"):
         write_report(tmp_path / "report.html", [])
+    with pytest.raises(ValueError, match="protocol 'v2' among the legacy results"):
+        write_report(tmp_path / "report.html", [results[0]], legacy=[results[1]])
+    write_report(tmp_path / "report.html", [results[0]], legacy=[other])
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert page.index("What was measured") < page.index("Beside published numbers")
 
 
 def test_command(

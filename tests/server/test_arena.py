@@ -9,10 +9,14 @@ from pathlib import Path
 import pytest
 
 import motionmill
+from motionmill.chat import Chat, Endpoint
+from motionmill.evaluation.folder import MotionFolder
+from motionmill.evaluation.model_judge import agreement, judge_motions
 from motionmill.evaluation.ratings import CRITERIA
 from motionmill.evaluation.suite import load_suite
 from motionmill.server.arena import Arena, scrambled
 from motionmill.server.arena_tasks import SCRAMBLED
+from tests.fake_endpoint import running, says
 from tests.motions import wandering
 
 testclient = pytest.importorskip("fastapi.testclient", reason="the extra server is not installed")
@@ -163,6 +167,20 @@ def test_votes_go_on_after_a_restart_and_only_on_the_same_motions(
     (tmp_path / "notes.txt").write_text("no database " * 100)
     with pytest.raises(ValueError, match="not a database of votes"):
         Arena(suite, folders, tmp_path / "notes.txt")
+
+
+def test_a_model_judge_meets_people_on_the_same_motions(arena: Arena, tmp_path: Path) -> None:
+    while (task := arena.next("rater-1")) is not None:
+        value = 0 if len(task.task.shown) == 2 else 1 + int(task.task.prompt[1:]) % 4
+        arena.answer("rater-1", task.name, dict.fromkeys(CRITERIA, value))
+    names = ("text_alignment", "motion_smoothness", "physical_plausibility")
+    with running() as endpoint:
+        endpoint.script = [says(json.dumps(dict.fromkeys(names, 3)))]
+        folder = MotionFolder(tmp_path / NAMES[0])
+        chat = Chat(Endpoint(endpoint.url, "eyes"))
+        judged = judge_motions(chat, arena.suite, folder, NAMES[0])
+    found = agreement(judged.scores, arena.store.scores())
+    assert {motions for _, motions in found.values()} == {6}
 
 
 def test_files_that_are_no_motions_are_shown_to_nobody(tmp_path: Path) -> None:

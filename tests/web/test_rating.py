@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,49 +18,74 @@ from tests.web.browser import Served, chromium, free_port
 
 pytestmark = [pytest.mark.web, pytest.mark.slow]
 EACH = 12
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
+WAIT = 60_000  # milliseconds
 
 
 class Rater:
-    """One person's page, and all that came over the network to it."""
+    """One person's page; all that comes over its network is written down by the browser."""
 
-    def __init__(self, browser: Any, address: str, **settings: Any) -> None:
-        self.page = browser.new_context(**settings).new_page()
-        self.heard: list[str] = []
+    def __init__(self, browser: Any, address: str, traffic: Path, **settings: Any) -> None:
+        self.context = browser.new_context(
+            record_har_path=traffic, record_har_content="embed", **settings
+        )
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(WAIT)
         self.errors: list[str] = []
-        self.tasks: list[str] = []
-        self.page.on("response", self._hear)
+        self.sources: list[str] = []
+        self.given: dict[str, dict[str, int]] = {}  # by task, what this person chose
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.goto(address)
 
-    def _hear(self, response: Any) -> None:
-        try:
-            self.heard.append(str(response.headers) + response.text())
-        except Exception:  # the server was killed in the middle of it
-            self.heard.append("")
-
-    def rate(self, *, keys: bool) -> None:
+    def choose(self, *, keys: bool) -> None:
+        """Answer all questions of the task that is shown, and write down what."""
         page = self.page
-        page.wait_for_selector('body[data-state="ready"]', timeout=30_000)
-        name = page.evaluate("document.body.dataset.task")
-        self.tasks.append(name)
+        page.wait_for_selector('body[data-state="ready"]')
+        task = page.evaluate("document.body.dataset.task")
+        assert task not in self.given
+        self.sources.append(page.content())
         count = page.locator("fieldset").first.locator("input").count()
-        for number in range(3):
-            choice = (len(self.tasks) + number) % count
+        assert count in (3, 4)
+        first = -1 if count == 3 else 1
+        self.given[task] = {}
+        for number, criterion in enumerate(CRITERIA):
+            choice = (len(self.given) + number) % count
             if keys:
                 page.keyboard.press(str(choice + 1))
             else:
                 page.locator("fieldset").nth(number).locator("label").nth(choice).click()
+            self.given[task][criterion] = first + choice
+
+    def send(self, *, keys: bool) -> None:
         if keys:
-            page.keyboard.press("Enter")
+            self.page.keyboard.press("Enter")
         else:
-            page.locator("#send").click()
+            self.page.locator("#send").click()
 
     def moves_on(self) -> None:
-        selector = f'body[data-state="ready"]:not([data-task="{self.tasks[-1]}"])'
-        self.page.wait_for_selector(selector, timeout=60_000)
+        last = list(self.given)[-1]
+        self.page.wait_for_selector(f'body[data-state="ready"]:not([data-task="{last}"])')
 
 
-def test_a_session_that_is_killed_in_the_middle(tmp_path: Path) -> None:
+@contextmanager
+def three_raters(folder: Path, addresses: list[str]) -> Iterator[list[Rater]]:
+    """On a computer with its motions playing, on a computer without, and on a phone."""
+    settings: tuple[dict[str, Any], ...] = (
+        {},
+        {"reduced_motion": "reduce"},
+        {**PHONE, "reduced_motion": "reduce"},
+    )
+    with chromium() as browser:
+        raters = [
+            Rater(browser, address, folder / f"traffic-{number}.har", **each)
+            for number, (address, each) in enumerate(zip(addresses, settings, strict=True))
+        ]
+        yield raters
+        for rater in raters:
+            rater.context.close()  # which writes the traffic
+
+
+def test_a_session_that_is_killed_twice(tmp_path: Path) -> None:
     suite, folders = motion_folders(tmp_path, prompts=8)
     database, port = tmp_path / "votes.db", free_port()
     words = ["benchmark", "rate", *map(str, folders), "--suite", str(suite), "-o", str(database)]
@@ -64,49 +93,102 @@ def test_a_session_that_is_killed_in_the_middle(tmp_path: Path) -> None:
     server = Served(words, lines=3)
     addresses = [line.partition(": ")[2] for line in server.lines]
     try:
-        with chromium() as browser:
-            phone = {"viewport": {"width": 390, "height": 844}}
-            raters = [
-                Rater(browser, addresses[0]),
-                Rater(browser, addresses[1]),
-                Rater(browser, addresses[2], **phone),
-            ]
+        with three_raters(tmp_path, addresses) as raters:
             for turn in range(EACH):
                 for place, rater in enumerate(raters):
-                    if turn == EACH // 2 and place == 1:
-                        rater.page.wait_for_selector('body[data-state="ready"]')
-                        server.kill()
-                        rater.rate(keys=True)  # into the void: the page keeps it and tries again
-                        rater.page.wait_for_selector("text=Nothing is lost")
-                        server = Served(words, lines=3)
-                    else:
-                        rater.rate(keys=place != 0)
+                    rater.choose(keys=place != 0)
+                if (
+                    turn == 4
+                ):  # the server is gone before the answers: the pages keep them and try again
+                    server.kill()
+                for place, rater in enumerate(raters):
+                    rater.send(keys=place != 0)
+                if turn == 8:  # some of the answers may have arrived: they must not count twice
+                    server.kill()
+                if turn in (4, 8):
+                    raters[1].page.wait_for_selector("text=Nothing is lost")
+                    server = Served(words, lines=3)
+                for rater in raters:
                     rater.moves_on()
-            wide = raters[2].page.evaluate("document.documentElement.scrollWidth")
-            assert wide <= 390
-            heard = "".join(text for rater in raters for text in rater.heard)
+            assert raters[2].page.evaluate("document.documentElement.scrollWidth") <= 390
             assert not [error for rater in raters for error in rater.errors]
-            source = "".join(rater.page.content() for rater in raters)
             raters[0].page.screenshot(path=tmp_path / "desktop.png")
-            raters[2].page.screenshot(path=tmp_path / "phone.png")
+            raters[2].page.screenshot(path=tmp_path / "phone.png", full_page=True)
     finally:
         server.kill()
 
     assert [line.partition(": ")[2] for line in server.lines] == addresses
+    assert_blind(raters, [tmp_path / f"traffic-{number}.har" for number in range(3)])
+    assert_kept(raters, database)
+
+
+def assert_blind(raters: list[Rater], traffic: list[Path]) -> None:
+    """Nothing that reached a browser names a system: pages, addresses, headers, bodies."""
+    for path in traffic:
+        entries = json.loads(path.read_text(encoding="utf-8"))["log"]["entries"]
+        bodies = [entry["response"]["content"].get("text", "") for entry in entries]
+        assert sum('"joints"' in body for body in bodies) > EACH
+    heard = "".join(path.read_text(encoding="utf-8") for path in traffic)
+    seen = "".join(source for rater in raters for source in rater.sources)
     for name in (*NAMES, "alpha", "beta", "scrambled"):
         assert name not in heard
-        assert name not in source
+        assert name not in seen
+
+
+def assert_kept(raters: list[Rater], database: Path) -> None:
+    """Every answer is there once, and as it was given."""
+    with closing(sqlite3.connect(database)) as connection:
+        rows = connection.execute(
+            "SELECT rater, task, answers FROM tasks WHERE answers IS NOT NULL"
+        ).fetchall()
+    for number, rater in enumerate(raters, start=1):
+        kept = {
+            task: json.loads(answers) for who, task, answers in rows if who == f"rater-{number}"
+        }
+        assert kept == rater.given
+        assert len(kept) == EACH
+    assert len(rows) == 3 * EACH
     store = ArenaStore(database)
-    answered = {f"rater-{k + 1}": store.num_answered(f"rater-{k + 1}") for k in range(3)}
-    assert answered == dict.fromkeys(answered, EACH)
-    given = store.given()
-    for tasks in given.values():
+    for tasks in store.given().values():
         assert len({task.question for task in tasks}) == len(tasks)
-    assert (
-        len(store.votes())
-        + len(store.scores())
-        + 3 * sum(seen for _, seen in store.checks().values())
-        == 3 * 3 * EACH
-    )
-    assert {vote.criterion for vote in store.votes()} == set(CRITERIA)
+    checks = sum(seen for _, seen in store.checks().values())
+    assert len(store.votes()) + len(store.scores()) + 3 * checks == 3 * 3 * EACH
     store.close()
+
+
+def test_keys_alone(tmp_path: Path) -> None:
+    """Everything of the page by keys: answers, a change of mind, time, pause, the next task."""
+    suite, folders = motion_folders(tmp_path, prompts=2)
+    words = ["benchmark", "rate", *map(str, folders), "--suite", str(suite), "--raters", "1"]
+    server = Served([*words, "-o", str(tmp_path / "votes.db"), "--port", str(free_port())], lines=1)
+    try:
+        with chromium() as browser:
+            context = browser.new_context(reduced_motion="reduce")
+            page = context.new_page()
+            page.set_default_timeout(WAIT)
+            page.goto(server.lines[0].partition(": ")[2])
+            page.wait_for_selector('body[data-state="ready"]')
+            press = page.keyboard.press
+            assert page.inner_text("#play") == "Play"
+            press("Space")
+            assert page.inner_text("#play") == "Pause"
+            press("ArrowRight")
+            assert page.inner_text("#play") == "Play"
+            before = float(page.input_value("#time"))
+            press("ArrowRight")
+            assert float(page.input_value("#time")) > before
+            press("1")
+            press("3")
+            press("Enter")  # too early: a question is open
+            assert page.evaluate("document.body.dataset.state") == "ready"
+            press("Backspace")
+            press("2")
+            press("1")
+            chosen = page.locator("input:checked").evaluate_all("found => found.map(e => e.value)")
+            assert chosen == ["-1", "0", "-1"]
+            first = page.evaluate("document.body.dataset.task")
+            press("Enter")
+            page.wait_for_selector(f'body[data-state="ready"]:not([data-task="{first}"])')
+            context.close()
+    finally:
+        server.kill()

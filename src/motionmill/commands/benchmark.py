@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import tyro
 
-from motionmill.commands.options import Output
+from motionmill.commands.options import Output, SamplingOptions
 
 
 def generate(
@@ -19,6 +19,9 @@ def generate(
     seconds: float | None = None,
     cleanup: float = 1.0,
     device: str | None = None,
+    name: str = "",
+    candidates: int | None = None,
+    sampling: Annotated[SamplingOptions, tyro.conf.arg(name="")] = SamplingOptions(),  # noqa: B008
 ) -> None:
     """A motion of every prompt of a suite, as SEED/ID.npz; other systems drop their files in the same layout.
 
@@ -30,8 +33,12 @@ def generate(
         seconds: length of all; by default each ends by itself.
         cleanup: strength of the foot-lock clean-up, 0 to 1.
         device: cpu, cuda, mps.
+        name: of the system in ratings and reports; the model's by default, with what is other than its own.
+        candidates: so many motions are drawn and the one that fits the text best is kept; the model's own by default.
+        sampling: other than the model's own.
     """
     from motionmill.evaluation.benchmark import generate_suite
+    from motionmill.evaluation.setting import setting_of
     from motionmill.evaluation.suite import load_suite
     from motionmill.pipeline import TextToMotion
     from motionmill.training.progress import progress_bar
@@ -45,9 +52,13 @@ def generate(
         print(f"{name}: {text[:60]!r} is there already; left out")
     pipeline = TextToMotion.from_pretrained(model, device=device)
     pipeline.check("a person", seconds)
+    setting = setting_of(
+        model, pipeline, changes=sampling.model_dump(), candidates=candidates, name=name
+    )
     with progress_bar("motions") as progress:
         made = generate_suite(
             pipeline,
+            setting,
             prompts,
             output,
             seeds=seeds,
@@ -66,6 +77,7 @@ def judge(
     endpoint: str = "",
     endpoint_model: str = "",
     cache: Path | None = None,
+    votes: Path | None = None,
 ) -> None:
     """Scores of a vision-language model for the motions of a suite; reported apart from people's.
 
@@ -77,12 +89,14 @@ def judge(
             by default (its key, if it needs one, from MOTIONMILL_CHAT_KEY).
         endpoint_model: name of the model there, one that sees pictures; MOTIONMILL_CHAT_MODEL by default.
         cache: folder of earlier answers; beside the output by default.
+        votes: a database of `benchmark rate`; how far the judge agrees with its people is printed.
     """
     from motionmill.chat import Chat, Endpoint
     from motionmill.evaluation.benchmark import read_info
     from motionmill.evaluation.folder import MotionFolder
-    from motionmill.evaluation.model_judge import judge_motions, save_scores
+    from motionmill.evaluation.model_judge import agreement, judge_motions, save_scores
     from motionmill.evaluation.suite import load_suite
+    from motionmill.server.arena_store import read_ratings
     from motionmill.training.progress import progress_bar
 
     chat = Chat(
@@ -90,6 +104,7 @@ def judge(
         cache=cache or output.with_name(f".{output.name}-answers"),
     )
     folder, prompts = MotionFolder(motions), load_suite(suite)
+    people = None if votes is None else read_ratings(votes, prompts, ()).scores
     with progress_bar("motions") as progress:
         found = judge_motions(chat, prompts, folder, read_info(motions).system, progress=progress)
     save_scores(found.scores, output)
@@ -100,6 +115,10 @@ def judge(
     )
     for name, reason in sorted(found.failures.items())[:5]:
         print(f"  {name}: {reason}")
+    if people is not None:
+        for criterion, (alpha, count) in agreement(found.scores, people).items():
+            shown = "not to be told" if alpha is None else f"alpha {alpha:.2f}"
+            print(f"  {criterion}: agreement with people {shown}, {count} motions in common")
     if not rated:
         raise RuntimeError(f"no motion was rated; the first: {next(iter(found.failures.values()))}")
 

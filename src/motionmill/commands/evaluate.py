@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import tyro
 
-from motionmill.commands.options import Output, say_once
+from motionmill.commands.options import Output, SamplingOptions, say_once
 from motionmill.config import Config
 
 
@@ -52,6 +52,8 @@ def evaluate(
     free_length: bool = True,
     evaluator: Path | None = None,
     device: str | None = None,
+    candidates: int | None = None,
+    sampling: Annotated[SamplingOptions, tyro.conf.arg(name="")] = SamplingOptions(),  # noqa: B008
 ) -> None:
     """Automatic metrics of a model, or of a folder that any system has filled, beside real motion and floors.
 
@@ -68,6 +70,8 @@ def evaluate(
         free_length: also measure motions that end by themselves.
         evaluator: folder of `train evaluator`; the shipped one by default.
         device: cpu, cuda, mps.
+        candidates: so many motions are drawn and the one that fits the text best is kept; the model's own by default.
+        sampling: other than the model's own.
     """
     from motionmill.evaluation.config import protocol_config
     from motionmill.evaluation.evaluate import evaluate as measure
@@ -86,7 +90,14 @@ def evaluate(
     )
     instruments = load_instruments(evaluator)
     samples = samples_of(data, config)
-    system = open_system(model, config, device=device)
+    system = open_system(
+        model,
+        config,
+        drawn=output / "drawn",
+        device=device,
+        changes=sampling.model_dump(),
+        candidates=candidates,
+    )
     with progress_bar("motions") as progress:
         results = measure(
             system,
@@ -106,6 +117,7 @@ def report(
     results: tyro.conf.Positional[tuple[Path, ...]],
     /,
     output: Output,
+    legacy: tuple[Path, ...] = (),
     suite: str = "zero-shot",
     judged: tuple[Path, ...] = (),
     votes: Path | None = None,
@@ -115,6 +127,7 @@ def report(
     Args:
         results: folders of `motionmill evaluate`, and of motions: of `benchmark generate`, or of any system
         output: the page, such as report.html.
+        legacy: folders of `motionmill evaluate --protocol legacy`, for tables of their own beside published numbers.
         suite: the suite that the motions are of.
         judged: scores of `benchmark judge`.
         votes: the database of `benchmark rate`.
@@ -122,13 +135,13 @@ def report(
     from motionmill.evaluation.model_judge import load_scores
     from motionmill.evaluation.report import write_report
     from motionmill.evaluation.results import RESULTS_NAME, Results
-    from motionmill.evaluation.side_by_side import side_by_side
+    from motionmill.evaluation.side_by_side import described, side_by_side
     from motionmill.evaluation.suite import load_suite
     from motionmill.server.arena_store import read_ratings
 
     if output.suffix.lower() not in (".html", ".htm"):
         raise ValueError(f"{output}: expected a name that ends with .html")
-    if not results and not judged and votes is None:
+    if not results and not legacy and not judged and votes is None:
         raise ValueError("nothing to report; give folders of `motionmill evaluate` or of motions")
     tables = [path for path in results if (path / RESULTS_NAME).is_file() or path.is_file()]
     motions = [path for path in results if path not in tables]
@@ -138,7 +151,9 @@ def report(
     write_report(
         output,
         [Results.load(path) for path in tables],
+        legacy=[Results.load(path) for path in legacy],
         shown=side_by_side(prompts, motions),
+        about=described(motions),
         ratings=ratings,
     )
     print(f"{output}: {output.stat().st_size / 1e6:.1f} MB")

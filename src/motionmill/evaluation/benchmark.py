@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from motionmill.config import Config, parse_config
+from motionmill.evaluation.setting import Setting
 from motionmill.evaluation.suite import Suite
 from motionmill.formats.files import save
 from motionmill.pipeline import TextToMotion
@@ -28,6 +29,8 @@ class BenchmarkInfo(Config):
     suite: str = ""
     suite_version: str = ""
     licence: str = ""
+    version: str = ""
+    seconds: float | None = None
     cleanup: float | None = None
 
 
@@ -40,6 +43,7 @@ class Made(NamedTuple):
 
 def generate_suite(
     pipeline: TextToMotion,
+    setting: Setting,
     suite: Suite,
     output: Path,
     *,
@@ -57,12 +61,13 @@ def generate_suite(
     Raises:
         ValueError: `output` holds motions of another model, suite or setting.
     """
-    config = pipeline.release.config
     info = BenchmarkInfo(
-        system=config.name,
+        system=setting.name,
         suite=suite.name,
         suite_version=suite.version,
-        licence=config.licence,
+        licence=pipeline.release.config.licence,
+        version=setting.version,
+        seconds=seconds,
         cleanup=cleanup,
     )
     output.mkdir(parents=True, exist_ok=True)
@@ -86,6 +91,8 @@ def generate_suite(
             [prompt.text for _, prompt, _ in part],
             seconds=seconds,
             seeds=[seed for seed, _, _ in part],
+            sampling=setting.sampling,
+            candidates=setting.candidates,
             cleanup=cleanup,
         )
         for motion, (_, _, file) in zip(motions, part, strict=True):

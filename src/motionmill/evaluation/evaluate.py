@@ -1,13 +1,14 @@
 """A system and samples -> results: every row of the table, seed by seed, resumable.
 
 Rows: real motion, the floors (real motion with shuffled captions and with random texts), real motion as the system's
-tokenizer gives it back, and the system's motions with the real lengths and with lengths of its own. Each seed draws the
-pools of R-precision and the pairs of the diversities, and the system's motions. What was measured of a seed is kept in
-`RESULTS/measured`, so that an interrupted run goes on with the next.
+tokenizer gives it back, and the system's motions: with the real lengths, with lengths of its own, and cleaned up. Each
+seed draws the pools of R-precision and the pairs of the diversities, and the system's motions. What was drawn and
+measured of a seed is kept in `RESULTS/drawn` and `RESULTS/measured`, so that an interrupted run goes on with the next.
 """
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -18,12 +19,19 @@ import torch
 from torch import Tensor
 
 from motionmill.evaluation.config import ProtocolConfig
-from motionmill.evaluation.measure import PHYSICS, Instruments, Measured
-from motionmill.evaluation.metrics import diversity, frechet_distance, multimodality, retrieval
+from motionmill.evaluation.measure import ERRORS, PHYSICS, Instruments, Measured
+from motionmill.evaluation.metrics import (
+    code_use,
+    diversity,
+    frechet_distance,
+    multimodality,
+    retrieval,
+)
 from motionmill.evaluation.protocol import Sample, sample_set_hash
-from motionmill.evaluation.results import Results
-from motionmill.evaluation.systems import System
+from motionmill.evaluation.results import FREE_TO_DIFFER, Results
+from motionmill.evaluation.systems import VARIANTS, System
 from motionmill.motion.features import FEATURES_FPS
+from motionmill.training.weights import write_text
 
 Progress = Callable[[int, int], None]
 
@@ -44,7 +52,8 @@ def evaluate(
         facts: what else is to be said in the results, such as the data set and the host.
 
     Raises:
-        ValueError: `output` holds measurements under another protocol, evaluator or system.
+        ValueError: `output` holds measurements under another protocol, evaluator or system, or the system has no motion
+            for any sample.
     """
     seeds = protocol.seeds if system.seeds is None else min(protocol.seeds, system.seeds)
     facts = {
@@ -53,15 +62,18 @@ def evaluate(
         "samples": len(samples),
         "sample_set": sample_set_hash(samples),
         "evaluator": instruments.evaluator.version,
+        "system_version": system.version,
         **(facts or {}),
     }
     kept = _Kept(output, system, instruments, facts)
     rows = _Rows(samples, instruments, protocol, seeds)
-    real = kept.of("real", lambda: [sample.features for sample in samples])
-    reconstructed = kept.of("reconstructed", lambda: system.reconstruct(samples))
+    truth = [sample.features for sample in samples]
+    real = kept.of("real", lambda: truth)
+    reconstructed = kept.of("reconstructed", lambda: system.reconstruct(samples), truth)
     rows.references(real, reconstructed)
-    steps = seeds * len(system.lengths)
-    for place, lengths in enumerate(system.lengths):
+    rows.codes("reconstructed", [system.codes(samples, 0, "real")] * seeds)
+    steps = seeds * len(system.variants)
+    for place, variant in enumerate(system.variants):
         made = []
         for seed in range(seeds):
             done = place * seeds + seed
@@ -70,13 +82,22 @@ def evaluate(
                 progress(done * total + now, steps * total)
 
             made.append(
-                kept.of(f"{lengths}-{seed}", partial(system.make, samples, seed, lengths, part))
+                kept.of(f"{variant}-{seed}", partial(system.make, samples, seed, variant, part))
             )
-        rows.system(f"length {lengths}" if lengths != "as given" else lengths, made)
+            progress((done + 1) * len(samples), steps * len(samples))
+        rows.system(VARIANTS[variant], made)
+        rows.codes(
+            VARIANTS[variant], [system.codes(samples, seed, variant) for seed in range(seeds)]
+        )
+        if not any(len(part.samples) for part in made):
+            first = next(iter(kept.failures.items()), ("", ""))
+            raise ValueError(
+                f"{system.name}: no motion for any of {len(samples)} samples; the first: {': '.join(first)}"
+            )
     coverage = sum(len(part.samples) for part in made) / (len(samples) * len(made))
     results = Results(
         system.name,
-        {**facts, "coverage": coverage, "failures": dict(system.failures)},
+        {**facts, "coverage": coverage, "failures": kept.failures},
         rows.values,
     )
     results.save(output)
@@ -84,38 +105,47 @@ def evaluate(
 
 
 class _Kept:
-    """Measurements on disk: what is there is not made again."""
+    """Measurements on disk: what is there is not made again. `failures` are those of all parts."""
 
     def __init__(
         self, output: Path, system: System, instruments: Instruments, facts: Mapping[str, Any]
     ) -> None:
-        import json
-
-        from motionmill.training.weights import write_text
-
-        self.folder, self.instruments = output / "measured", instruments
+        self.folder, self.system, self.instruments = output / "measured", system, instruments
         self.folder.mkdir(parents=True, exist_ok=True)
-        protocol = {k: v for k, v in facts["protocol"].items() if k != "seeds"}
-        claim = json.dumps(
-            {
-                "system": system.name,
-                "protocol": protocol,
-                "sample_set": facts["sample_set"],
-                "evaluator": facts["evaluator"],
-            },
-            indent=1,
-        )
-        path = self.folder / "claim.json"
-        if path.is_file() and path.read_text(encoding="utf-8") != claim:
-            raise ValueError(
-                f"{output}: holds measurements of another system, protocol or evaluator ({path}); choose another folder"
-            )
-        write_text(path, claim)
+        claim = {
+            "system": system.name,
+            "version": system.version,
+            "protocol": {k: v for k, v in facts["protocol"].items() if k not in FREE_TO_DIFFER},
+            "sample_set": facts["sample_set"],
+            "evaluator": facts["evaluator"],
+        }
+        path = output / "claim.json"
+        held = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else claim
+        for name, value in claim.items():
+            if held.get(name) != value:
+                raise ValueError(
+                    f"{output}: holds measurements of {name} {json.dumps(held.get(name))}, this is "
+                    f"{json.dumps(value)}; choose another folder"
+                )
+        write_text(path, json.dumps(claim, indent=1) + "\n")
+        self._failures = self.folder / "failures.json"
+        self.failures: dict[str, str] = {}
+        if self._failures.is_file():
+            self.failures = json.loads(self._failures.read_text(encoding="utf-8"))
 
-    def of(self, name: str, make: Callable[[], Sequence[Tensor | None]]) -> Measured:
+    def of(
+        self,
+        name: str,
+        make: Callable[[], Sequence[Tensor | None]],
+        truth: Sequence[Tensor] | None = None,
+    ) -> Measured:
         path = self.folder / f"{name}.safetensors"
         if not path.is_file():
-            self.instruments(make()).save(path)
+            measured = self.instruments(make(), truth)
+            if self.system.failures:
+                self.failures |= self.system.failures
+                write_text(self._failures, json.dumps(self.failures, indent=1) + "\n")
+            measured.save(path)
         return Measured.load(path)
 
 
@@ -162,6 +192,13 @@ class _Rows:
                 pairs = self.protocol.multimodality_pairs
                 value = multimodality(stacked, num_pairs=pairs, generator=draw)
                 self._put(row, {"multimodality": value})
+
+    def codes(self, row: str, used: Sequence[tuple[Tensor, int] | None]) -> None:
+        """How evenly the codebook is used, seed by seed; nothing for a system without one."""
+        for part in used:
+            if part is not None:
+                use = code_use(*part)
+                self._put(row, {"code_perplexity": use.perplexity, "codes_used": 100 * use.used})
 
     def _add(self, row: str, measured: Measured, seed: int, *, fid: bool) -> None:
         texts = self.texts[measured.samples]
@@ -224,7 +261,12 @@ def _means(measured: Measured) -> dict[str, float]:
         return {}
     means = measured.physics.double().mean(dim=0).tolist()
     seconds = float(measured.frames.double().mean()) / FEATURES_FPS
-    return {**dict(zip(PHYSICS, means, strict=True)), "seconds": seconds}
+    errors = measured.errors.double().mean(dim=0).tolist()
+    return {
+        **dict(zip(PHYSICS, means, strict=True)),
+        "seconds": seconds,
+        **dict(zip(ERRORS, errors, strict=False)),  # no errors where there is no truth
+    }
 
 
 def _derangement(count: int, seed: int) -> Tensor:

@@ -2,23 +2,30 @@
 
 `FOLDER/SEED/ID.SUFFIX`, SEED being 0, 1, 2, ..., or `FOLDER/ID.SUFFIX` where there is one seed. Every format that
 `motionmill convert` reads is read here. Files that do not say their frame rate (joint positions) have that of
-`FOLDER/fps.txt`, else 20, which is HumanML3D's.
+`FOLDER/fps.txt`, else 20, which is HumanML3D's. Joint positions do not hold how bones turn about themselves; rotations
+come from inverse kinematics, and `through_positions` tells what that costs.
 """
 
 from __future__ import annotations
 
+import hashlib
+import tempfile
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from motionmill.formats import arrays
 from motionmill.formats.files import load
 from motionmill.formats.reading import suffixes_of
-from motionmill.motion.features import NUM_FEATURES, from_motion
+from motionmill.motion.features import NUM_FEATURES, from_motion, to_motion
 from motionmill.motion.humanml3d import HUMANML3D_FPS
+from motionmill.motion.humanml3d import NUM_FEATURES as HUMANML3D_FEATURES
 from motionmill.motion.motion import Motion
 from motionmill.motion.retarget import retarget
+
+MIN_FRAMES = 4  # jitter is a third difference
 
 
 class MotionFolder:
@@ -47,6 +54,16 @@ class MotionFolder:
             )
 
     @property
+    def version(self) -> str:
+        """Hash of the names, sizes and times of the files: another one where any has changed."""
+        digest = hashlib.sha256(str(self._fps).encode())
+        for seed, files in enumerate(self._places):
+            for name, path in files.items():
+                facts = path.stat()
+                digest.update(f"{seed}/{name}\0{facts.st_size}\0{facts.st_mtime_ns}\n".encode())
+        return digest.hexdigest()[:16]
+
+    @property
     def seeds(self) -> int:
         """How many seeds there are."""
         return len(self._places)
@@ -62,7 +79,7 @@ class MotionFolder:
             self.failures[f"{seed}/{sample}"] = "no file"
             return None
         try:
-            return retarget(load(path, fps=self._fps if path.suffix == ".npy" else None))
+            return self._load(path)
         except (ValueError, OSError) as error:
             self.failures[f"{seed}/{sample}"] = str(error).splitlines()[0]
             return None
@@ -70,13 +87,51 @@ class MotionFolder:
     def features(self, sample: str, seed: int) -> Tensor | None:
         """(T, 272) of the motion of a sample; files that hold just these numbers are taken as they are."""
         path = self._places[seed].get(sample) if seed < len(self._places) else None
-        try:
-            if path is not None and arrays.npy_shape(path)[1:] == (NUM_FEATURES,):
-                return torch.from_numpy(arrays.numbers(arrays.read_npy(path), path.name)).float()
-        except (ValueError, OSError):
-            pass  # no such array: reading it as a motion says what is wrong
+        if path is not None and _npy_shape(path)[1:] == (NUM_FEATURES,):
+            try:
+                numbers = torch.from_numpy(arrays.numbers(arrays.read_npy(path), path.name)).float()
+            except (ValueError, OSError) as error:
+                return self._failed(sample, seed, str(error).splitlines()[0])
+            return self._long_enough(sample, seed, numbers)
         motion = self.read(sample, seed)
-        return None if motion is None else from_motion(motion).float()
+        if motion is None:
+            return None
+        return self._long_enough(sample, seed, from_motion(motion).float())
+
+    @property
+    def holds_positions(self) -> bool:
+        """Whether the motions are joint positions, or HumanML3D's 263 numbers, which come to the same."""
+        shapes = (_npy_shape(path) for files in self._places for path in files.values())
+        shape = next((shape for shape in shapes if shape), ())
+        return len(shape) == 3 or shape[1:] == (HUMANML3D_FEATURES,)
+
+    def through_positions(self, features: Tensor) -> Tensor:
+        """(T, 272) of a motion that went into a file of joint positions of this folder's frame rate, and back."""
+        joints = to_motion(features).resample(self._fps).joints()
+        with tempfile.TemporaryDirectory() as place:
+            path = Path(place) / "motion.npy"
+            np.save(path, joints.numpy())
+            return from_motion(self._load(path)).float()
+
+    def _load(self, path: Path) -> Motion:
+        return retarget(load(path, fps=self._fps if path.suffix == ".npy" else None))
+
+    def _long_enough(self, sample: str, seed: int, features: Tensor) -> Tensor | None:
+        if len(features) < MIN_FRAMES:
+            reason = f"{len(features)} frames at 30 fps; expected {MIN_FRAMES} or more"
+            return self._failed(sample, seed, reason)
+        return features
+
+    def _failed(self, sample: str, seed: int, reason: str) -> None:
+        self.failures[f"{seed}/{sample}"] = reason
+
+
+def _npy_shape(path: Path) -> tuple[int, ...]:
+    """The shape of the array in a file; () where there is none."""
+    try:
+        return arrays.npy_shape(path) if path.suffix.lower() == ".npy" else ()
+    except (ValueError, OSError):
+        return ()  # no such array: reading it as a motion says what is wrong
 
 
 def _files(folder: Path) -> dict[str, Path]:

@@ -49,7 +49,7 @@ def frechet_distance(first: Tensor, second: Tensor) -> float:
         powers, axes = torch.linalg.eigh(one)
         root = axes * powers.clamp(min=0).sqrt()
         shared = torch.linalg.eigvalsh(root.T @ other @ root).clamp(min=0).sqrt().sum()
-    return float((mean - other_mean).square().sum() + traces - 2 * shared)
+    return max(0.0, float((mean - other_mean).square().sum() + traces - 2 * shared))
 
 
 def _centred(embeddings: Tensor) -> tuple[Tensor, Tensor]:

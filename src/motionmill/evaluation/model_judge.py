@@ -45,6 +45,7 @@ class Rating(BaseModel):
     physical_plausibility: int = Field(ge=1, le=4)
 
     def scores(self, prompt: str, system: str) -> list[Score]:
+        """Args: prompt: as people's scores name it, PROMPT/SEED."""
         values = (self.text_alignment, self.motion_smoothness, self.physical_plausibility)
         return [
             Score(JUDGE, prompt, criterion, system, value)
@@ -81,7 +82,7 @@ def judge_motions(
         except ChatError as error:
             failures[prompt.id] = str(error)
             return []
-        return answer.scores(prompt.id, system)
+        return answer.scores(f"{prompt.id}/0", system)
 
     scores: list[Score] = []
     with ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -113,15 +114,21 @@ def load_scores(path: Path) -> list[Score]:
         try:
             scores.append(Score(**json.loads(line)))
         except (ValueError, TypeError) as error:
-            raise ValueError(f"{path}, line {number}: {error}") from None
+            raise ValueError(
+                f"{path}, line {number}: expected a score of `motionmill benchmark judge` ({error})"
+            ) from None
     return scores
 
 
-def agreement(judge: Iterable[Score], people: Iterable[Score]) -> dict[str, float | None]:
-    """Krippendorff's alpha by criterion between the judge and the people's mean, rounded to a score.
+class Agreement(NamedTuple):
+    """Krippendorff's alpha (None where it cannot be told) and on how many motions that both have rated."""
 
-    None where they have rated no motion in common, or always the same.
-    """
+    alpha: float | None
+    motions: int
+
+
+def agreement(judge: Iterable[Score], people: Iterable[Score]) -> dict[str, Agreement]:
+    """By criterion, how far the judge agrees with the people's mean, rounded to a score."""
     means: dict[tuple[str, str, str], list[int]] = {}
     for score in people:
         means.setdefault((score.system, score.prompt, score.criterion), []).append(score.value)
@@ -131,7 +138,8 @@ def agreement(judge: Iterable[Score], people: Iterable[Score]) -> dict[str, floa
         if values:
             middle = round(sum(values) / len(values))
             both += [score, Score("people", score.prompt, score.criterion, score.system, middle)]
-    return {
-        criterion: krippendorff_alpha(score_table(both, criterion)) if both else None
-        for criterion in CRITERIA
-    }
+    found = {}
+    for criterion in CRITERIA:
+        table = score_table(both, criterion)
+        found[criterion] = Agreement(krippendorff_alpha(table), table.shape[1])
+    return found

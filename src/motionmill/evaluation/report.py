@@ -31,7 +31,7 @@ from motionmill.evaluation.ratings import (
     score_table,
     vote_table,
 )
-from motionmill.evaluation.results import COLUMNS, Interval, Results, check_comparable
+from motionmill.evaluation.results import COLUMNS, TABLES, Interval, Results, columns_of, lines_of
 from motionmill.formats.render import contact_sheet
 from motionmill.motion.motion import Motion
 from motionmill.training.weights import write_text
@@ -65,7 +65,9 @@ def write_report(
     path: Path,
     results: Sequence[Results],
     *,
+    legacy: Sequence[Results] = (),
     shown: Sequence[Shown] = (),
+    about: Mapping[str, str] | None = None,
     ratings: Ratings | None = None,
     sheets: int = 6,
 ) -> None:
@@ -73,21 +75,26 @@ def write_report(
 
     Args:
         results: of `motionmill evaluate`, comparable.
+        legacy: more of them under the legacy protocol, comparable with each other; they get tables of their own.
         shown: prompts with motions side by side; as many as fit into 10 MB, and contact sheets of the first `sheets`.
+        about: what is to be said of each system whose motions are shown.
 
     Raises:
         ValueError: results that do not compare, or nothing to report.
     """
-    if not results and not shown and ratings is None:
+    if not results and not legacy and not shown and ratings is None:
         raise ValueError("nothing to report; give folders of `motionmill evaluate` or of motions")
-    check_comparable(results)
+    for result in legacy:
+        if (name := result.facts.get("protocol", {}).get("name")) != "legacy":
+            raise ValueError(f"{result.system}: protocol {name!r} among the legacy results")
     parts = []
-    if results:
-        parts += [_facts(results), _metrics(results), _plots(results)]
+    for title, group in (("What was measured", results), ("Beside published numbers", legacy)):
+        if group:
+            parts += [_facts(title, group), _metrics(group), _plots(group)]
     if ratings is not None:
         parts.append(_ratings(ratings))
     if shown:
-        parts.append(_sheets(shown[:sheets]))
+        parts += [_about(about or {}), _sheets(shown[:sheets])]
     page = _page(parts, [])
     players: list[str] = []
     room = MAX_BYTES - len(page.encode())
@@ -110,58 +117,49 @@ def _page(parts: Sequence[str], players: Sequence[str]) -> str:
     return Template(template).substitute(body="\n".join(parts) + figures)
 
 
-def _facts(results: Sequence[Results]) -> str:
+def _facts(title: str, results: Sequence[Results]) -> str:
     facts = results[0].facts
     protocol = facts.get("protocol", {})
     rows = {
         "protocol": f"{protocol.get('name')}, split {protocol.get('split')}",
         "samples": facts.get("samples"),
         "seeds": ", ".join(f"{result.system}: {result.facts.get('seeds')}" for result in results),
+        "data": facts.get("data", ""),
         "evaluator": facts.get("evaluator"),
+        "systems": ", ".join(
+            f"{result.system}: {result.facts.get('system_version', '')}" for result in results
+        ),
         "sample set": facts.get("sample_set"),
         "coverage": ", ".join(
             f"{result.system}: {result.facts.get('coverage', 1):.1%}" for result in results
         ),
     }
     cells = "".join(f"<tr><th>{_text(k)}</th><td>{_text(v)}</td></tr>" for k, v in rows.items())
-    return f"<h2>What was measured</h2><table>{cells}</table>"
-
-
-def _rows(results: Sequence[Results]) -> list[tuple[str, Results, str]]:
-    """Label, results and row of every line of the table, shared rows once."""
-    from motionmill.evaluation.results import SHARED_ROWS
-
-    lines: list[tuple[str, Results, str]] = []
-    seen: set[str] = set()
-    for result in results:
-        for row in result.rows:
-            if row not in SHARED_ROWS:
-                lines.append((f"{result.system}: {row}", result, row))
-            elif row not in seen:
-                lines.append((row, result, row))
-                seen.add(row)
-    return lines
+    return f"<h2>{_text(title)}</h2><table>{cells}</table>"
 
 
 def _metrics(results: Sequence[Results]) -> str:
-    lines = _rows(results)
-    columns = [c for c in COLUMNS if any(c[0] in result.rows[row] for _, result, row in lines)]
-    head = "".join(f"<th>{_text(heading)}</th>" for _, heading, _ in columns)
-    body = ""
-    for label, result, row in lines:
-        cells = "".join(
-            f"<td>{_interval(result.interval(row, metric), digits)}</td>"
-            for metric, _, digits in columns
-        )
-        body += f"<tr><th>{_text(label)}</th>{cells}</tr>"
-    return (
-        "<h2>Metrics</h2><p>Mean over seeds, and half of its 95 % interval.</p>"
-        f'<div class="wide"><table><tr><th></th>{head}</tr>{body}</table></div>'
-    )
+    tables = ""
+    for title in TABLES:
+        lines = lines_of(results)
+        columns = columns_of(title, lines)
+        body = ""
+        for label, result, row in lines:
+            cells = [_interval(result.interval(row, name), digits) for name, _, digits in columns]
+            if any(cells):
+                filled = "".join(f"<td>{cell}</td>" for cell in cells)
+                body += f"<tr><th>{_text(label)}</th>{filled}</tr>"
+        head = "".join(f"<th>{_text(heading)}</th>" for _, heading, _ in columns)
+        if columns:
+            tables += (
+                f"<h3>{_text(title)}</h3>"
+                f'<div class="wide"><table><tr><th></th>{head}</tr>{body}</table></div>'
+            )
+    return f"<p>Mean over seeds, and half of its 95 % interval.</p>{tables}"
 
 
 def _plots(results: Sequence[Results]) -> str:
-    lines = _rows(results)
+    lines = lines_of(results)
     figures = ""
     for metric, heading, digits in COLUMNS:
         found = [(label, result.interval(row, metric)) for label, result, row in lines]
@@ -169,7 +167,7 @@ def _plots(results: Sequence[Results]) -> str:
         if len(known) > 1:
             bars = [(label, Estimate(*interval)) for label, interval in known]
             figures += _bars(heading, bars, digits)
-    return f'<h2>Plots</h2><div class="plots">{figures}</div>'
+    return f'<details open><summary>Plots</summary><div class="plots">{figures}</div></details>'
 
 
 def _bars(title: str, values: Sequence[tuple[str, Estimate]], digits: int) -> str:
@@ -196,58 +194,94 @@ def _bars(title: str, values: Sequence[tuple[str, Estimate]], digits: int) -> st
 
 
 def _ratings(ratings: Ratings) -> str:
-    parts = ["<h2>People</h2>"]
     raters = {vote.rater for vote in ratings.votes} | {score.rater for score in ratings.scores}
-    parts.append(
-        f"<p>{len(raters)} raters, {len(ratings.scores)} scores, {len(ratings.votes)} votes.</p>"
-    )
+    parts = [
+        "<h2>People</h2>",
+        f"<p>{len(raters)} raters, {len(ratings.scores)} scores, {len(ratings.votes)} votes. Intervals are 95 %.</p>",
+    ]
     for rater, (passed, seen) in ratings.checks.items():
         if seen and passed < _CHECKS_PASSED * seen:
             parts.append(
                 f'<p class="flag">{_text(rater)} passed {passed} of {seen} planted checks; '
                 "the ratings count all the same.</p>"
             )
-    means = mean_scores(ratings.scores)
     for criterion in CRITERIA:
-        bars = [(system, value) for (system, name), value in means.items() if name == criterion]
-        alpha = krippendorff_alpha(score_table(ratings.scores, criterion))
-        parts.append(_bars(f"{criterion}, mean score (1 to 4)", bars, 2))
-        if bars:
-            parts.append(f"<p>{_text(criterion)}: agreement of raters {_alpha(alpha)}.</p>")
+        scores = [score for score in ratings.scores if score.criterion == criterion]
         votes = [vote for vote in ratings.votes if vote.criterion == criterion]
+        if scores or votes:
+            parts.append(f"<h3>{_text(criterion)}</h3>")
+        if scores:
+            alpha = krippendorff_alpha(score_table(scores, criterion))
+            parts.append(f"<p>Scores of 1 to 4; agreement of raters {_alpha(alpha)}.</p>")
+            parts.append(_scores(scores, ratings.categories))
         if votes:
             parts.append(_votes(votes, criterion, ratings.categories))
     if ratings.judged:
         parts.append(f"<h2>Model judge</h2><p>Not a person: scores of a {JUDGE}, apart.</p>")
-        judged = mean_scores(ratings.judged)
         close = agreement(ratings.judged, ratings.scores)
         for criterion in CRITERIA:
-            bars = [
-                (system, value) for (system, name), value in judged.items() if name == criterion
-            ]
-            parts.append(_bars(f"{criterion}, mean score (1 to 4)", bars, 2))
+            scores = [score for score in ratings.judged if score.criterion == criterion]
+            alpha, count = close[criterion]
             parts.append(
-                f"<p>{_text(criterion)}: agreement with people {_alpha(close[criterion])}.</p>"
+                f"<h3>{_text(criterion)}</h3><p>Agreement with people {_alpha(alpha)}, "
+                f"{count} motions in common.</p>{_scores(scores, ratings.categories)}"
             )
     return "".join(parts)
+
+
+def _scores(scores: Sequence[Score], categories: Mapping[str, str]) -> str:
+    """Mean scores of one criterion, by system and category."""
+    criterion = scores[0].criterion if scores else ""
+    groups = {"all": scores}
+    for category in sorted({categories.get(score.prompt, "unknown") for score in scores}):
+        groups[category] = [
+            score for score in scores if categories.get(score.prompt, "unknown") == category
+        ]
+    means = {category: mean_scores(group) for category, group in groups.items()}
+    systems = sorted({score.system for score in scores})
+    bars = [(system, means["all"][system, criterion]) for system in systems]
+    head = "".join(f"<th>{_text(category)}</th>" for category in groups)
+    body = ""
+    for system in systems:
+        cells = "".join(
+            f"<td>{_estimate(means[name].get((system, criterion)))}</td>" for name in groups
+        )
+        body += f"<tr><th>{_text(system)}</th>{cells}</tr>"
+    table = f'<div class="wide"><table><tr><th>mean score</th>{head}</tr>{body}</table></div>'
+    return _bars("mean score (1 to 4)", bars, 2) + (table if scores else "")
 
 
 def _votes(votes: Sequence[Vote], criterion: str, categories: Mapping[str, str]) -> str:
     try:
         abilities = bradley_terry(votes)
         bars = [(name, abilities.estimate(name)) for name in abilities.systems]
-        figure = _bars(f"{criterion}, Bradley-Terry ability", bars, 2)
+        figure = _bars("Bradley-Terry ability (0 is the mean)", bars, 2)
     except ValueError as error:
         figure = f"<p>{_text(error)}</p>"
-    rows = "".join(
-        f"<tr><th>{_text(system)}</th><td>{_text(category)}</td><td>{wins}</td><td>{ties}</td><td>{losses}</td></tr>"
-        for (system, _, category), (wins, ties, losses) in outcomes(votes, categories).items()
-    )
+    found = outcomes(votes, categories)
+    names = ["all", *sorted({category for *_, category in found} - {"all"})]
+    head = "".join(f"<th>{_text(name)}</th>" for name in names)
+    body = ""
+    for system in sorted({system for system, *_ in found}):
+        counts = [found.get((system, criterion, name)) for name in names]
+        cells = "".join(
+            f"<td>{f'{c.wins} / {c.ties} / {c.losses}' if c else ''}</td>" for c in counts
+        )
+        body += f"<tr><th>{_text(system)}</th>{cells}</tr>"
     alpha = krippendorff_alpha(vote_table(votes, criterion), "interval")
     return (
-        f"{figure}<p>{_text(criterion)}: agreement of votes {_alpha(alpha)}.</p>"
-        f"<table><tr><th></th><th>category</th><th>won</th><th>tied</th><th>lost</th></tr>{rows}</table>"
+        f"<p>Blind votes between two; agreement of raters {_alpha(alpha)}.</p>{figure}"
+        f'<div class="wide"><table><tr><th>won / tied / lost</th>{head}</tr>{body}</table></div>'
     )
+
+
+def _about(about: Mapping[str, str]) -> str:
+    rows = "".join(
+        f"<tr><th>{_text(system)}</th><td>{_text(words)}</td></tr>"
+        for system, words in about.items()
+        if words
+    )
+    return f"<h2>Motions</h2><table>{rows}</table>" if rows else ""
 
 
 def _sheets(shown: Sequence[Shown]) -> str:
@@ -283,6 +317,12 @@ def _interval(interval: Interval | None, digits: int) -> str:
     certain = half <= 1e-9 * abs(interval.mean)
     spread = "" if certain else f" <small>± {half:.{digits}f}</small>"
     return f"{interval.mean:.{digits}f}{spread}"
+
+
+def _estimate(estimate: Estimate | None) -> str:
+    if estimate is None:
+        return ""
+    return f"{estimate.value:.2f} <small>{estimate.low:.2f} to {estimate.high:.2f}</small>"
 
 
 def _alpha(alpha: float | None) -> str:

@@ -14,25 +14,35 @@ from motionmill.training.weights import write_text
 RESULTS_NAME = "results.json"
 _FORMAT = 1
 
-# Name, heading and digits of each column; what is not measured stays empty.
-COLUMNS = (
-    ("r_at_1", "R@1", 3),
-    ("r_at_2", "R@2", 3),
-    ("r_at_3", "R@3", 3),
-    ("mm_distance", "MM-Dist", 2),
-    ("fid_real", "FID real", 2),
-    ("fid_reconstructed", "FID recon", 2),
-    ("diversity", "Diversity", 2),
-    ("multimodality", "MModality", 2),
-    ("content", "content %", 1),
-    ("style", "style %", 1),
-    ("both", "both %", 1),
-    ("foot_slide_mm", "slide mm", 2),
-    ("floating_percent", "floating %", 2),
-    ("penetration_mm", "penetration mm", 1),
-    ("jitter", "jitter", 2),
-    ("seconds", "seconds", 2),
-)
+# Tables, and name, heading and digits of each column; what is not measured stays empty.
+TABLES = {
+    "Text and likeness": (
+        ("r_at_1", "R@1", 3),
+        ("r_at_2", "R@2", 3),
+        ("r_at_3", "R@3", 3),
+        ("mm_distance", "MM-Dist", 2),
+        ("fid_real", "FID real", 2),
+        ("fid_reconstructed", "FID recon", 2),
+        ("diversity", "Diversity", 2),
+        ("multimodality", "MModality", 2),
+        ("content", "content %", 1),
+        ("style", "style %", 1),
+        ("both", "both %", 1),
+    ),
+    "Body and tokens": (
+        ("foot_slide_mm", "slide mm", 2),
+        ("floating_percent", "floating %", 2),
+        ("penetration_mm", "penetration mm", 1),
+        ("jitter", "jitter", 2),
+        ("seconds", "seconds", 2),
+        ("mpjpe_mm", "MPJPE mm", 1),
+        ("mpjpe_global_mm", "MPJPE global mm", 1),
+        ("acceleration_error", "acceleration m/s²", 2),
+        ("codes_used", "codes used %", 1),
+        ("code_perplexity", "code perplexity", 0),
+    ),
+}
+COLUMNS = tuple(column for columns in TABLES.values() for column in columns)
 
 
 class Interval(NamedTuple):
@@ -118,46 +128,65 @@ class Results:
 
 
 def check_comparable(results: Sequence[Results]) -> None:
-    """Whether results may stand in one table.
+    """Whether results may stand in one table; how many seeds there are, and which rows, may differ.
 
     Raises:
         ValueError: they differ in protocol, samples or evaluator; the message says in which.
     """
     for other in results[1:]:
         for name in ("protocol", "sample_set", "evaluator"):
-            first, second = results[0].facts.get(name), other.facts.get(name)
+            first, second = (_binding(each.facts.get(name)) for each in (results[0], other))
             if first != second:
                 raise ValueError(
-                    f"{results[0].system} and {other.system} do not compare: {name} {_brief(first)} and "
-                    f"{_brief(second)}; measure both alike"
+                    f"{results[0].system} and {other.system} do not compare: {_difference(name, first, second)}; "
+                    "measure both alike"
                 )
 
 
-def markdown(results: Sequence[Results]) -> str:
-    """A table of comparable results: the rows that do not depend on the system once, then each system's own."""
+def lines_of(results: Sequence[Results]) -> list[tuple[str, Results, str]]:
+    """Label, results and row of every line of a table of comparable results.
+
+    The rows that do not depend on the system come once, then each system's own.
+    """
     check_comparable(results)
-    metrics = [column for column in COLUMNS if any(_has(result, column[0]) for result in results)]
-    lines = [
-        "| | " + " | ".join(heading for _, heading, _ in metrics) + " |",
-        "|---" * (len(metrics) + 1) + "|",
-    ]
-    done: set[str] = set()
+    lines: list[tuple[str, Results, str]] = []
+    seen: set[str] = set()
     for result in results:
         for row in result.rows:
-            if row in SHARED_ROWS and row in done:
-                continue
-            done.add(row)
-            name = row if row in SHARED_ROWS else f"{result.system}: {row}"
-            cells = [_cell(result.interval(row, metric), digits) for metric, _, digits in metrics]
-            lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+            if row not in SHARED_ROWS:
+                lines.append((f"{result.system}: {row}", result, row))
+            elif row not in seen:
+                lines.append((row, result, row))
+                seen.add(row)
+    return lines
 
 
+def columns_of(table: str, lines: Sequence[tuple[str, Results, str]]) -> list[tuple[str, str, int]]:
+    """The columns of one of `TABLES` in which any of these lines has a value."""
+    return [
+        column for column in TABLES[table] if any(r.rows[row].get(column[0]) for _, r, row in lines)
+    ]
+
+
+def markdown(results: Sequence[Results]) -> str:
+    """The tables of comparable results; a line without a value in a table is left out of it."""
+    parts = []
+    for title in TABLES:
+        lines = lines_of(results)
+        columns = columns_of(title, lines)
+        rows = [f"| {title} | " + " | ".join(heading for _, heading, _ in columns) + " |"]
+        rows.append("|---" * (len(columns) + 1) + "|")
+        for label, result, row in lines:
+            cells = [_cell(result.interval(row, metric), digits) for metric, _, digits in columns]
+            if any(cells):
+                rows.append(f"| {label} | " + " | ".join(cells) + " |")
+        if columns:
+            parts.append("\n".join(rows) + "\n")
+    return "\n".join(parts)
+
+
+FREE_TO_DIFFER = ("seeds", "free_length")  # of a protocol
 SHARED_ROWS = ("real", "real, captions shuffled", "real, random texts")
-
-
-def _has(result: Results, metric: str) -> bool:
-    return any(metric in metrics for metrics in result.rows.values())
 
 
 def _cell(interval: Interval | None, digits: int) -> str:
@@ -168,8 +197,23 @@ def _cell(interval: Interval | None, digits: int) -> str:
     return f"{interval.mean:.{digits}f}{spread}"
 
 
-def _brief(value: object) -> str:
-    return json.dumps(value, sort_keys=True)[:200]
+def _binding(fact: Any) -> Any:
+    """What two results must have in common, of a fact."""
+    if not isinstance(fact, Mapping):
+        return fact
+    return {name: value for name, value in fact.items() if name not in FREE_TO_DIFFER}
+
+
+def _difference(name: str, first: object, second: object) -> str:
+    """In words; of protocols only what differs."""
+    if not isinstance(first, Mapping) or not isinstance(second, Mapping):
+        return f"{name} {json.dumps(first)} and {json.dumps(second)}"
+    keys = sorted({*first, *second}, key=lambda key: (key != "name", key))
+    return ", ".join(
+        _difference(f"{name} {key}".removesuffix(" name"), first.get(key), second.get(key))
+        for key in keys
+        if first.get(key) != second.get(key)
+    )
 
 
 def _student_t(freedom: int) -> float:

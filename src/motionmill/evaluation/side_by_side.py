@@ -36,3 +36,18 @@ def side_by_side(suite: Suite, folders: Sequence[Path], *, most: int = 60) -> li
         if len(known) == len(motions):
             found.append(Shown(prompt.text, known))
     return found
+
+
+def described(folders: Sequence[Path]) -> dict[str, str]:
+    """What a folder says of its motions, by system: version, length, clean-up, licence."""
+    found = {}
+    for path in folders:
+        info = read_info(path)
+        parts = {
+            "version": info.version,
+            "seconds": "" if info.seconds is None else f"{info.seconds:g}",
+            "clean-up": "" if info.cleanup is None else f"{info.cleanup:g}",
+            "licence": info.licence,
+        }
+        found[info.system] = ", ".join(f"{name} {value}" for name, value in parts.items() if value)
+    return found

@@ -13,6 +13,7 @@ const SINGLE = [[1, "1 bad"], [2, "2"], [3, "3"], [4, "4 good"]];
 const element = (id) => document.getElementById(id);
 const base = location.pathname.endsWith("/") ? location.pathname : `${location.pathname}/`;
 const camera = new Camera(() => draw());
+const still = matchMedia("(prefers-reduced-motion: reduce)");  // motions of such a rater begin when asked to
 let task = null, figures = [], length = 0, playing = true, last = 0;
 
 async function ask(path, options) {
@@ -76,7 +77,7 @@ function show(motions) {
   length = Math.max(...motions.map((motion) => motion.frames / motion.fps));
   element("time").max = length;
   element("time").value = 0;
-  play(true);
+  play(!still.matches);
 }
 
 function questions() {
@@ -99,8 +100,8 @@ function questions() {
     return set;
   }));
   element("keys").textContent = pair
-    ? "Keys: 1 left, 2 same, 3 right for each question in turn; Enter next; space pause; arrows step; drag turns the view."
-    : "Keys: 1 to 4 for each question in turn; Enter next; space pause; arrows step; drag turns the view.";
+    ? "Keys: 1 left, 2 same, 3 right for each question in turn; Backspace takes one back; Enter next; space pause; arrows step; drag turns the view."
+    : "Keys: 1 to 4 for each question in turn; Backspace takes one back; Enter next; space pause; arrows step; drag turns the view.";
   changed();
 }
 
@@ -165,6 +166,11 @@ window.addEventListener("keydown", (event) => {
     const given = answers(), open = CRITERIA.find(([name]) => !(name in given)) ?? CRITERIA[CRITERIA.length - 1];
     const input = [...document.querySelectorAll(`input[name="${open[0]}"]`)][number - 1];
     input.checked = true;
+    changed();
+  } else if (event.key === "Backspace") {
+    event.preventDefault();
+    const last = CRITERIA.findLast(([name]) => name in answers());
+    if (last) document.querySelector(`input[name="${last[0]}"]:checked`).checked = false;
     changed();
   } else if (event.key === "Enter") {
     event.preventDefault();
