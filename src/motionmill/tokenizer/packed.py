@@ -33,7 +33,7 @@ class PackedWeights:
             self._packed = reorder(matrix, padding, *across, 1, [1, *image.shape[1:]])
             self._of = version
         convolve: Any = torch.ops.mkldnn._convolution_pointwise
-        plain = (1, "none", [], "")  # one group, and nothing done to the result
+        plain: tuple[Any, ...] = (1, "none", [], "")  # one group, and nothing done to the result
         made: Tensor = convolve(image, self._packed, convolution.bias, padding, *across, *plain)
         return made
 
