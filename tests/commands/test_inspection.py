@@ -74,3 +74,5 @@ def test_a_rig_that_cannot_be_mapped_lists_what_is_missing(
     assert main(["inspect"]) == 2
     assert main(["inspect", "a.glb", "--retarget-report", "b.glb"]) == 2
     assert "takes files and folders of its own" in capsys.readouterr().err
+    assert main(["inspect", "a.glb", "--every", "2"]) == 2
+    assert "--every is for --retarget-report" in capsys.readouterr().err

@@ -45,6 +45,16 @@ def test_the_report_has_a_row_a_rig_and_says_what_was_left_out(folder: Path) -> 
     assert len(seen) == 2
 
 
+def test_one_in_so_many(shared: Path) -> None:
+    seen = []
+    folder = shared / "data" / "cmu_acrnn"
+    count = len(list(motions_in(folder)))
+    retarget_report([folder], every=30, watch=lambda items: (seen.append(i) or i for i in items))
+    assert len(seen) == -(-count // 30)
+    with pytest.raises(ValueError, match="every 0; expected a whole number from 1 on"):
+        retarget_report([folder], every=0)
+
+
 def test_nothing_to_report(folder: Path) -> None:
     with pytest.raises(ValueError, match=r"no motion files in .*other"):
         retarget_report([folder / "other"])

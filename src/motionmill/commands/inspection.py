@@ -20,6 +20,7 @@ def inspect(
     map: Path | None = None,
     fps: float | None = None,
     retarget_report: tuple[Path, ...] = (),
+    every: int = 1,
 ) -> None:
     """What is in motion files: skeleton, person, length, path, floor, feet, and which joints are whose.
 
@@ -29,14 +30,20 @@ def inspect(
         map: YAML file that says which joints are SMPL's, with lines such as `left_hip: thigh.L`.
         fps: frames per second of files that do not say.
         retarget_report: files and folders; a table of how well they are carried over to our skeleton.
+        every: for that table, one in so many of each path's motions.
     """
     if retarget_report:
         if sources or map is not None:
             raise ValueError("--retarget-report takes files and folders of its own, and no --map")
         from motionmill.formats import collection
 
-        print(collection.retarget_report(retarget_report, format=from_, fps=fps, watch=_watched))
+        table = collection.retarget_report(
+            retarget_report, format=from_, fps=fps, every=every, watch=_watched
+        )
+        print(table)
         return
+    if every != 1:
+        raise ValueError("--every is for --retarget-report")
     from motionmill.formats.files import load
     from motionmill.motion.joint_map import load_joint_map
     from motionmill.motion.report import report

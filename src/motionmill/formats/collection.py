@@ -65,6 +65,7 @@ def retarget_report(
     *,
     format: str | None = None,
     fps: float | None = None,
+    every: int = 1,
     watch: Callable[[Sequence[Item]], Iterable[Item]] = iter,
 ) -> str:
     """A table of how well motions are carried over to our skeleton.
@@ -76,15 +77,20 @@ def retarget_report(
         paths: see `motions_in`.
         format: see `motions_in`.
         fps: see `motions_in`.
+        every: of each path only one in so many motions, from the first on.
         watch: wraps the loop over the motions, to show how far it is.
 
     Raises:
         FileNotFoundError: no such path.
-        ValueError: nothing in the paths is a motion.
+        ValueError: nothing in the paths is a motion, or `every` is under 1.
     """
+    if every < 1:
+        raise ValueError(f"every {every}; expected a whole number from 1 on")
     from motionmill.motion.transfer import Transfer, table, transfer
 
-    items = [item for path in paths for item in motions_in(path, format=format, fps=fps)]
+    items = [
+        item for path in paths for item in list(motions_in(path, format=format, fps=fps))[::every]
+    ]
     if not items:
         raise ValueError(f"no motion files in {', '.join(map(str, paths))}")
     rigs: dict[str, dict[str, list[Transfer]]] = defaultdict(lambda: defaultdict(list))
