@@ -49,7 +49,8 @@ def ask(address: str, path: str, data: bytes | None = None, **headers: str) -> t
         with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status, json.loads(answer.read())
     except urllib.error.HTTPError as error:
-        return error.code, json.loads(error.read())
+        with error:
+            return error.code, json.loads(error.read())
 
 
 def connect(address: str) -> socket.socket:
