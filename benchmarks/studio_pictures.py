@@ -43,7 +43,7 @@ def main() -> None:
             show(page)
             page.wait_for_timeout(500)  # the last frame is on the screen
             picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-            picture.save(arguments.output / f"{name}.jpg", quality=86, optimize=True)
+            picture.save(arguments.output / f"{name}.jpg", quality=80, optimize=True)
             context.close()
 
         take("studio-phone", PHONE, "light", lambda page: made(page, (TIMELINE[1],), 1, 24))

@@ -44,7 +44,7 @@ export class Figure {
     const joint = (j) => [0, 1, 2].map((axis) => motion.joints[66 * frame + 3 * j + axis] * UNIT);
     const [rootX, , rootZ] = joint(0);
     const see = this.camera.look(rootX, rootZ, width, height);
-    this.#floor(pen, see, rootX, rootZ, colour("--floor"), ratio);
+    this.#floor(pen, see, rootX, rootZ, colour("--grid"), ratio);
     const points = PARENTS.map((_, j) => joint(j));
     pen.lineCap = "round";
     pen.fillStyle = pen.strokeStyle = colour("--shadow");
@@ -101,7 +101,7 @@ export class Camera {
   /** World point -> [x, y, depth, pixels a metre] on a canvas that looks at the figure at (x, z). */
   look(rootX, rootZ, width, height) {
     const cos = Math.cos(this.yaw), sin = Math.sin(this.yaw);
-    const tilt = 0.22, distance = 4.4, focal = 1.55 * Math.min(width, height);
+    const tilt = 0.22, distance = 3.9, focal = 1.55 * Math.min(width, height);
     return ([x, y, z]) => {
       const sideways = cos * (x - rootX) - sin * (z - rootZ);
       const towards = sin * (x - rootX) + cos * (z - rootZ);
