@@ -51,6 +51,7 @@ def serve_arena(
         print(f"left out: {name}: {reason}")
     arena.store.add_raters(num_raters)
     listening = _listen(host, port)
+    listening.listen()  # who opens a link as soon as it is printed waits instead of being turned away
     address = f"http://{host}:{listening.getsockname()[1]}"
     for rater, link in arena.store.links().items():
         print(f"{rater}: {address}/rate/{link}/", flush=True)
