@@ -26,7 +26,11 @@ _BLOCK_FRAMES = 6  # a scrambled motion jumps this often
 
 
 class Arena:
-    """Everything behind the rating page."""
+    """Everything behind the rating page.
+
+    Attributes:
+        missing: by system, the prompts that it has no motion of; nobody is asked for these.
+    """
 
     def __init__(
         self,
@@ -39,8 +43,8 @@ class Arena:
         """Look at the motions and open the votes.
 
         Raises:
-            FileNotFoundError, ValueError: a folder without motions, of another suite, two of one name; votes on other
-                systems or another suite.
+            FileNotFoundError, ValueError: a folder without motions, of another suite, two of one name; nothing to
+                compare; votes on other systems or another suite.
         """
         self.suite = suite
         self._prompts = {prompt.id: prompt for prompt in suite.prompts}
@@ -69,7 +73,17 @@ class Arena:
             ]
             for system, folder in self._folders.items()
         }
+        self.missing = {
+            system: sorted(set(self._prompts) - {prompt for prompt, _ in motions})
+            for system, motions in present.items()
+        }
         self._assignment = Assignment(present, kinds=kinds, order=suite.version)
+        if not len(self._assignment):
+            self.store.close()
+            raise ValueError(
+                f"nothing to rate: no motions of suite {suite.name!r} that go together in {', '.join(map(str, folders))}; "
+                f"files are named after prompts, such as {suite.prompts[0].id}.npz"
+            )
         self._giving = threading.Lock()
 
     @property

@@ -49,6 +49,9 @@ def serve_arena(
     arena = Arena(load_suite(suite), motions, database, kinds=kinds)
     for name, reason in list(arena.unreadable.items())[:10]:
         print(f"left out: {name}: {reason}")
+    for system, prompts in arena.missing.items():
+        if prompts:
+            print(f"{system}: no motion of {len(prompts)} prompts, such as {prompts[0]}")
     arena.store.add_raters(num_raters)
     listening = _listen(host, port)
     listening.listen()  # who opens a link as soon as it is printed waits instead of being turned away
