@@ -58,12 +58,6 @@ class Arena:
             self._folders[info.system] = MotionFolder(path)
         if "pair" in kinds and len(self._folders) < 2 and "single" not in kinds:
             raise ValueError("pairs need two systems; give two folders of motions")
-        self.store = ArenaStore(database)
-        claim = json.dumps({"suite": suite.version, "systems": sorted(self._folders)})
-        if (known := self.store.claim("what", claim)) != claim:
-            raise ValueError(
-                f"{database}: votes on other motions ({known}); name another file for these"
-            )
         present = {
             system: [
                 (prompt, seed)
@@ -79,10 +73,15 @@ class Arena:
         }
         self._assignment = Assignment(present, kinds=kinds, order=suite.version)
         if not len(self._assignment):
-            self.store.close()
             raise ValueError(
-                f"nothing to rate: no motions of suite {suite.name!r} that go together in {', '.join(map(str, folders))}; "
-                f"files are named after prompts, such as {suite.prompts[0].id}.npz"
+                f"nothing to rate: no motions of suite {suite.name!r} that go together in "
+                f"{', '.join(map(str, folders))}; files are named after prompts, such as {suite.prompts[0].id}.npz"
+            )
+        self.store = ArenaStore(database)
+        claim = json.dumps({"suite": suite.version, "systems": sorted(self._folders)})
+        if (known := self.store.claim("what", claim)) != claim:
+            raise ValueError(
+                f"{database}: votes on other motions ({known}); name another file for these"
             )
         self._giving = threading.Lock()
 
