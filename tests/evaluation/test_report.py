@@ -94,5 +94,6 @@ def test_command(
     assert main([*words, "--suite", str(suite), "-o", str(page)]) == 0
     assert "MB" in capsys.readouterr().out
     assert "a person waves" in page.read_text(encoding="utf-8")
+    assert "<th>motions</th><td>1 of 1 prompts</td>" in page.read_text(encoding="utf-8")
     assert main([*words, "-o", str(tmp_path / "report.pdf")]) == 2
     assert "ends with .html" in capsys.readouterr().err

@@ -194,6 +194,14 @@ def test_files_that_are_no_motions_are_shown_to_nobody(tmp_path: Path) -> None:
         prompts.add(task.task.prompt)
         arena.answer("rater-1", task.name, SAME)
     assert prompts == {f"p{k}" for k in range(1, 6)}
+    assert arena.missing == {NAMES[0]: ["p0"], NAMES[1]: []}
+
+
+def test_folders_without_any_of_the_prompts_are_refused(tmp_path: Path) -> None:
+    suite, folders = motion_folders(tmp_path)
+    suite.write_text('{"id": "wave", "prompt": "a person waves"}\n')
+    with pytest.raises(ValueError, match=r"nothing to rate: .* such as wave\.npz"):
+        Arena(load_suite(suite), folders, tmp_path / "votes.db")
 
 
 def test_a_scrambled_motion_jumps() -> None:

@@ -153,7 +153,7 @@ def report(
         [Results.load(path) for path in tables],
         legacy=[Results.load(path) for path in legacy],
         shown=side_by_side(prompts, motions),
-        about=described(motions),
+        about=described(prompts, motions),
         ratings=ratings,
     )
     print(f"{output}: {output.stat().st_size / 1e6:.1f} MB")

@@ -91,7 +91,8 @@ class MotionFolder:
             try:
                 numbers = torch.from_numpy(arrays.numbers(arrays.read_npy(path), path.name)).float()
             except (ValueError, OSError) as error:
-                return self._failed(sample, seed, str(error).splitlines()[0])
+                self.failures[f"{seed}/{sample}"] = str(error).splitlines()[0]
+                return None
             return self._long_enough(sample, seed, numbers)
         motion = self.read(sample, seed)
         if motion is None:
@@ -117,13 +118,11 @@ class MotionFolder:
         return retarget(load(path, fps=self._fps if path.suffix == ".npy" else None))
 
     def _long_enough(self, sample: str, seed: int, features: Tensor) -> Tensor | None:
-        if len(features) < MIN_FRAMES:
-            reason = f"{len(features)} frames at 30 fps; expected {MIN_FRAMES} or more"
-            return self._failed(sample, seed, reason)
-        return features
-
-    def _failed(self, sample: str, seed: int, reason: str) -> None:
+        if len(features) >= MIN_FRAMES:
+            return features
+        reason = f"{len(features)} frames at 30 fps; expected {MIN_FRAMES} or more"
         self.failures[f"{seed}/{sample}"] = reason
+        return None
 
 
 def _npy_shape(path: Path) -> tuple[int, ...]:

@@ -36,7 +36,7 @@ from motionmill.formats.render import contact_sheet
 from motionmill.motion.motion import Motion
 from motionmill.training.weights import write_text
 
-MAX_BYTES = 10 << 20
+MAX_BYTES = 10_000_000
 _PLAYER_FPS = 15.0
 _UNITS_A_METRE = 200
 _CHECKS_PASSED = 0.75  # whoever passes fewer of the planted checks is named
@@ -123,19 +123,16 @@ def _facts(title: str, results: Sequence[Results]) -> str:
     rows = {
         "protocol": f"{protocol.get('name')}, split {protocol.get('split')}",
         "samples": facts.get("samples"),
-        "seeds": ", ".join(f"{result.system}: {result.facts.get('seeds')}" for result in results),
         "data": facts.get("data", ""),
         "evaluator": facts.get("evaluator"),
-        "systems": ", ".join(
-            f"{result.system}: {result.facts.get('system_version', '')}" for result in results
-        ),
         "sample set": facts.get("sample_set"),
-        "coverage": ", ".join(
-            f"{result.system}: {result.facts.get('coverage', 1):.1%}" for result in results
-        ),
+    } | {
+        result.system: f"{result.facts.get('seeds')} seeds, coverage {result.facts.get('coverage', 1):.1%}, "
+        f"version {result.facts.get('system_version') or 'unknown'}"
+        for result in results
     }
     cells = "".join(f"<tr><th>{_text(k)}</th><td>{_text(v)}</td></tr>" for k, v in rows.items())
-    return f"<h2>{_text(title)}</h2><table>{cells}</table>"
+    return f'<h2>{_text(title)}</h2><table class="facts">{cells}</table>'
 
 
 def _metrics(results: Sequence[Results]) -> str:
@@ -171,7 +168,7 @@ def _plots(results: Sequence[Results]) -> str:
 
 
 def _bars(title: str, values: Sequence[tuple[str, Estimate]], digits: int) -> str:
-    """An SVG of dots with their intervals, a line each; nothing of no values."""
+    """An SVG of dots with their intervals, a line each: labels, 200 wide for the values, numbers."""
     if not values:
         return ""
     low = min(0.0, *(value.low for _, value in values))
@@ -180,25 +177,25 @@ def _bars(title: str, values: Sequence[tuple[str, Estimate]], digits: int) -> st
     marks = ""
     for line, (label, value) in enumerate(values):
         y = 18 * line + 14
-        at, start, end = (250 + (x - low) * scale for x in (value.value, value.low, value.high))
+        at, start, end = (330 + (x - low) * scale for x in (value.value, value.low, value.high))
         marks += (
-            f'<text x="240" y="{y + 4}" text-anchor="end">{_text(label[:38])}</text>'
+            f'<text x="320" y="{y + 4}" text-anchor="end">{_text(label[:56])}</text>'
             f'<line x1="{start:.1f}" x2="{end:.1f}" y1="{y}" y2="{y}"/><circle cx="{at:.1f}" cy="{y}" r="4"/>'
-            f'<text x="462" y="{y + 4}">{value.value:.{digits}f}</text>'
+            f'<text x="540" y="{y + 4}">{value.value:.{digits}f}</text>'
         )
     height = 18 * len(values) + 10
     return (
-        f'<figure><figcaption>{_text(title)}</figcaption><svg viewBox="0 0 520 {height}" role="img" '
+        f'<figure><figcaption>{_text(title)}</figcaption><svg viewBox="0 0 600 {height}" role="img" '
         f'aria-label="{_text(title)}">{marks}</svg></figure>'
     )
 
 
 def _ratings(ratings: Ratings) -> str:
     raters = {vote.rater for vote in ratings.votes} | {score.rater for score in ratings.scores}
-    parts = [
-        "<h2>People</h2>",
-        f"<p>{len(raters)} raters, {len(ratings.scores)} scores, {len(ratings.votes)} votes. Intervals are 95 %.</p>",
-    ]
+    parts = []
+    if raters:
+        count = f"{len(raters)} raters, {len(ratings.scores)} scores, {len(ratings.votes)} votes"
+        parts.append(f"<h2>People</h2><p>{count}. Intervals are 95 %.</p>")
     for rater, (passed, seen) in ratings.checks.items():
         if seen and passed < _CHECKS_PASSED * seen:
             parts.append(
@@ -281,7 +278,7 @@ def _about(about: Mapping[str, str]) -> str:
         for system, words in about.items()
         if words
     )
-    return f"<h2>Motions</h2><table>{rows}</table>" if rows else ""
+    return f'<h2>Motions</h2><table class="facts">{rows}</table>' if rows else ""
 
 
 def _sheets(shown: Sequence[Shown]) -> str:

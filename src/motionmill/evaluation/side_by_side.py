@@ -38,16 +38,19 @@ def side_by_side(suite: Suite, folders: Sequence[Path], *, most: int = 60) -> li
     return found
 
 
-def described(folders: Sequence[Path]) -> dict[str, str]:
-    """What a folder says of its motions, by system: version, length, clean-up, licence."""
+def described(suite: Suite, folders: Sequence[Path]) -> dict[str, str]:
+    """Coverage of a suite, and what a folder says of its motions, by system."""
     found = {}
     for path in folders:
-        info = read_info(path)
+        info, folder = read_info(path), MotionFolder(path)
+        count = sum(folder.has(prompt.id, 0) for prompt in suite.prompts)
         parts = {
+            "": f"{count} of {len(suite.prompts)} prompts",
             "version": info.version,
             "seconds": "" if info.seconds is None else f"{info.seconds:g}",
             "clean-up": "" if info.cleanup is None else f"{info.cleanup:g}",
             "licence": info.licence,
         }
-        found[info.system] = ", ".join(f"{name} {value}" for name, value in parts.items() if value)
+        words = (f"{name} {value}".strip() for name, value in parts.items() if value)
+        found[info.system] = ", ".join(words)
     return found

@@ -26,7 +26,11 @@ _BLOCK_FRAMES = 6  # a scrambled motion jumps this often
 
 
 class Arena:
-    """Everything behind the rating page."""
+    """Everything behind the rating page.
+
+    Attributes:
+        missing: by system, the prompts that it has no motion of; nobody is asked for these.
+    """
 
     def __init__(
         self,
@@ -39,8 +43,8 @@ class Arena:
         """Look at the motions and open the votes.
 
         Raises:
-            FileNotFoundError, ValueError: a folder without motions, of another suite, two of one name; votes on other
-                systems or another suite.
+            FileNotFoundError, ValueError: a folder without motions, of another suite, two of one name; nothing to
+                compare; votes on other systems or another suite.
         """
         self.suite = suite
         self._prompts = {prompt.id: prompt for prompt in suite.prompts}
@@ -54,12 +58,6 @@ class Arena:
             self._folders[info.system] = MotionFolder(path)
         if "pair" in kinds and len(self._folders) < 2 and "single" not in kinds:
             raise ValueError("pairs need two systems; give two folders of motions")
-        self.store = ArenaStore(database)
-        claim = json.dumps({"suite": suite.version, "systems": sorted(self._folders)})
-        if (known := self.store.claim("what", claim)) != claim:
-            raise ValueError(
-                f"{database}: votes on other motions ({known}); name another file for these"
-            )
         present = {
             system: [
                 (prompt, seed)
@@ -69,7 +67,22 @@ class Arena:
             ]
             for system, folder in self._folders.items()
         }
+        self.missing = {
+            system: sorted(set(self._prompts) - {prompt for prompt, _ in motions})
+            for system, motions in present.items()
+        }
         self._assignment = Assignment(present, kinds=kinds, order=suite.version)
+        if not len(self._assignment):
+            raise ValueError(
+                f"nothing to rate: no motions of suite {suite.name!r} that go together in "
+                f"{', '.join(map(str, folders))}; files are named after prompts, such as {suite.prompts[0].id}.npz"
+            )
+        self.store = ArenaStore(database)
+        claim = json.dumps({"suite": suite.version, "systems": sorted(self._folders)})
+        if (known := self.store.claim("what", claim)) != claim:
+            raise ValueError(
+                f"{database}: votes on other motions ({known}); name another file for these"
+            )
         self._giving = threading.Lock()
 
     @property

@@ -8,7 +8,7 @@ import sqlite3
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -231,7 +231,7 @@ def read_ratings(database: Path | None, suite: Suite, judged: Sequence[Score]) -
         ValueError: not votes, or on another suite.
     """
     if database is None:
-        return Ratings(judged=judged)
+        return Ratings(judged=judged, categories=_categories(suite, judged))
     if not database.is_file():
         raise FileNotFoundError(f"{database}: no such file; `motionmill benchmark rate` writes it")
     store = ArenaStore(database)
@@ -240,12 +240,17 @@ def read_ratings(database: Path | None, suite: Suite, judged: Sequence[Score]) -
         if known != suite.version:
             raise ValueError(f"{database}: votes on another suite; name it with --suite")
         votes, scores = store.votes(), store.scores()
-        names = {vote.prompt for vote in votes} | {score.prompt for score in scores}
-        kinds = {prompt.id: prompt.category for prompt in suite.prompts}
-        categories = {name: kinds.get(name.rpartition("/")[0], "unknown") for name in names}
+        categories = _categories(suite, (*votes, *scores, *judged))
         return Ratings(votes, scores, judged, categories, store.checks())
     finally:
         store.close()
+
+
+def _categories(suite: Suite, given: Iterable[Vote | Score]) -> dict[str, str]:
+    """PROMPT/SEED -> the prompt's category."""
+    kinds = {prompt.id: prompt.category for prompt in suite.prompts}
+    names = {each.prompt for each in given}
+    return {name: kinds.get(name.rpartition("/")[0], "unknown") for name in names}
 
 
 def check_answers(task: Task, answers: Mapping[str, int]) -> None:

@@ -163,6 +163,9 @@ def _folders_to_rate(
     arena = Arena(load_suite(suite), motions, database, kinds=kinds)
     for name, reason in list(arena.unreadable.items())[:10]:
         print(f"left out: {name}: {reason}")
+    for system, prompts in arena.missing.items():
+        if prompts:
+            print(f"{system}: no motion of {len(prompts)} prompts, such as {prompts[0]}")
     arena.store.add_raters(num_raters)
     return arena
 

@@ -47,6 +47,7 @@ async function next() {
     return;
   }
   element("prompt").textContent = task.prompt;
+  window.scrollTo(0, 0);
   const motions = await Promise.all([...Array(task.motions).keys()].map((side) => ask(`task/${task.name}/${side}`)));
   show(motions.map(decode));
   questions();
