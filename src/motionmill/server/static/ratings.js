@@ -57,5 +57,6 @@ at("form").addEventListener("submit", (event) => {
   });
 });
 
+at("begin").disabled = false; // before there was nobody who listened
 await attempt(refresh);
 document.body.dataset.ready = "true";

@@ -225,6 +225,7 @@ window.addEventListener("hashchange", () => follow());
 listen({ player, stage, toggles: TOGGLES, toggle: (name) => inspector.toggle(name), choose: (place) => choose(place, true), before: () => inspector.before(), help: () => at("help").showModal() });
 
 stage.draw();
+at("go").disabled = false;
 document.body.dataset.ready = "true";
 attempt(async () => {
   const { models } = await getJson("/v1/models");
