@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import socket
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -43,15 +45,30 @@ class HashEncoder:
         return torch.randn(6, self.width, generator=torch.Generator().manual_seed(seed)) * 0.05
 
 
+@cache
 def pipeline() -> TextToMotion:
     return TextToMotion(load_release("mini", device=torch.device("cpu")), HashEncoder())
+
+
+class LastingWorkshop(Workshop):
+    """Processes that all servers of a test run use, one after another."""
+
+    def close(self) -> None:
+        """Not yet."""
+
+
+@cache
+def workshop() -> Workshop:
+    made = LastingWorkshop(1)
+    atexit.register(Workshop.close, made)
+    return made
 
 
 def application(
     pipeline: TextToMotion,
     folder: Path,
     *,
-    workshop: Workshop | None = None,
+    shop: Workshop | None = None,
     limits: Limits | None = None,
     max_queued: int = 64,
     started: bool = True,
@@ -59,7 +76,7 @@ def application(
 ) -> Application:
     """A server; one that is not started takes requests and makes nothing."""
     store = Store(folder, max_queued=max_queued)
-    shop = workshop or Workshop(1)
+    shop = shop or workshop()
     runner = Runner(pipeline, store, limits or Limits(), prepare_files(store, shop, pipeline))
     if not started:
         runner.start = lambda: None  # type: ignore[method-assign]

@@ -36,7 +36,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("attacked")
     pipeline = serving_app.pipeline()
     with serving_app.listening(
-        pipeline, folder, started=False, workshop=shop, videos=shop, token=TOKEN
+        pipeline, folder, started=False, shop=shop, videos=shop, token=TOKEN
     ) as address:
         yield address
 
@@ -49,7 +49,8 @@ def ask(address: str, path: str, data: bytes | None = None, **headers: str) -> t
         with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status, json.loads(answer.read())
     except urllib.error.HTTPError as error:
-        return error.code, json.loads(error.read())
+        with error:
+            return error.code, json.loads(error.read())
 
 
 def connect(address: str) -> socket.socket:
@@ -152,6 +153,7 @@ def test_uploads_that_are_more_than_they_seem(
     assert memory_bytes() - before < 64 << 20  # it was unpacked elsewhere, or not at all
 
 
+@pytest.mark.slow
 def test_a_process_has_so_much_memory() -> None:
     """A bomb that the reader takes for a long motion: there is no memory for it, and the next task has its own."""
     shop = Workshop(1, seconds=30, memory_bytes=200 << 20)

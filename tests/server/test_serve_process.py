@@ -17,21 +17,22 @@ import pytest
 
 pytest.importorskip("fastapi", reason="the extra server is not installed")
 
+from tests.server.test_arena import motion_folders
 from tests.web.browser import Served, free_port
 
 pytestmark = pytest.mark.slow
 SHORT = {"prompt": "a person waves", "seconds": 1, "seed": 1}
-LONG = {"prompt": "a person walks", "seconds": 60, "samples": 8, "candidates": 16}
+LONG = {"prompt": "a person walks", "seconds": 60, "samples": 8, "candidates": 4}
 STOPS_WITHIN = 10
 
 
 class Process:
     """The server of a folder."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    def __init__(self, folder: Path, *options: str, lines: int = 1) -> None:
         self.port = free_port()
         words = ["serve", "--folder", str(folder), "--port", str(self.port), *options]
-        self.served = Served(words, lines=1)
+        self.served = Served(words, lines=lines)
 
     def call(self, path: str, value: Any = None) -> Any:
         data = None if value is None else json.dumps(value).encode()
@@ -40,6 +41,13 @@ class Process:
         )
         with urllib.request.urlopen(request, timeout=60) as answer:
             return json.loads(answer.read())
+
+    def refused(self, path: str, value: Any = None) -> urllib.error.HTTPError:
+        """What the server says to a request that it does not fulfil."""
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            self.call(path, value)
+        caught.value.close()
+        return caught.value
 
     def ask(self, request: dict[str, Any]) -> str:
         return str(self.call("/v1/motions", request)["id"])
@@ -63,8 +71,8 @@ class Process:
 
 
 @contextmanager
-def serving(folder: Path, *options: str) -> Iterator[Process]:
-    process = Process(folder, *options)
+def serving(folder: Path, *options: str, lines: int = 1) -> Iterator[Process]:
+    process = Process(folder, *options, lines=lines)
     try:
         yield process
     finally:
@@ -112,6 +120,7 @@ def test_told_to_stop_at_work(tmp_path: Path) -> None:
         for stream in streams:
             stream.close()
         print(f"ended after {taken:.1f} s")
+        assert taken < STOPS_WITHIN
     with serving(tmp_path) as server:
         assert server.job(waiting)["state"] == "done"
         assert server.call(f"/v1/jobs/{long}")["state"] in ("queued", "running", "done")
@@ -126,10 +135,9 @@ def test_full_slow_and_forgetful(tmp_path: Path) -> None:
         server.job(late, until=("running",))
         for _ in range(2):
             server.ask(SHORT)
-        with pytest.raises(urllib.error.HTTPError) as caught:
-            server.ask(SHORT)
-        assert caught.value.code == 429
-        assert int(caught.value.headers["Retry-After"]) >= 1
+        refusal = server.refused("/v1/motions", SHORT)
+        assert refusal.code == 429
+        assert int(refusal.headers["Retry-After"]) >= 1
         failed = server.job(late)
         assert failed["state"] == "failed"
         assert failed["reason"] == "took longer than 4 seconds"
@@ -141,8 +149,7 @@ def test_full_slow_and_forgetful(tmp_path: Path) -> None:
     assert len(list(motions.glob("*.npz"))) == 4
     with serving(tmp_path, "--keep-gigabytes", str(1.5 * size / 2**30)) as server:
         assert server.call(f"/v1/jobs/{newest}")["state"] == "done"
-        with pytest.raises(urllib.error.HTTPError, match="404"):
-            server.call(f"/v1/jobs/{done}")
+        assert server.refused(f"/v1/jobs/{done}").code == 404
         assert [path.name for path in motions.glob("*.npz")] == [f"{newest}-0.npz"]
         server.stop()
     with serving(tmp_path, "--keep-days", "1e-6") as server:
@@ -169,5 +176,26 @@ def test_many_readers_of_whom_none_reads(tmp_path: Path) -> None:
 
 
 def test_a_folder_has_one_server(tmp_path: Path) -> None:
-    with serving(tmp_path), pytest.raises(AssertionError, match="another server has this folder"):
-        Process(tmp_path)
+    with serving(tmp_path):
+        second = Process(tmp_path)
+        assert "another server has this folder" in second.served.lines[0]
+        assert second.served.process.wait(10) == 2
+        second.served.kill()
+
+
+def test_folders_are_rated_on_its_pages(tmp_path: Path) -> None:
+    suite, folders = motion_folders(tmp_path)
+    rate = ["--rate", *map(str, folders), "--suite", str(suite), "--raters", "2"]
+    known = []
+    for _ in range(2):
+        with serving(tmp_path / "studio", *rate, lines=3) as server:
+            studio, *raters = server.served.lines
+            assert studio.startswith("motionmill studio: ")
+            assert [line.split(": ")[0] for line in raters] == ["rater-1", "rater-2"]
+            link = raters[0].partition("/rate/")[2]
+            task = server.call(f"/rate/{link}task")["task"]
+            assert task["prompt"].startswith("prompt <b>")
+            assert server.call(f"/rate/{link}task/{task['name']}/0")["frames"] == 40
+            known.append((link, task))
+            server.stop()
+    assert known[0] == known[1]  # links and open questions stay over a restart

@@ -26,6 +26,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         yield made
 
 
+@pytest.mark.slow
 def test_a_real_person(client: Any, shared: Path, tmp_path: Path) -> None:
     pytest.importorskip("mediapipe")
     whole = shared / "data/videos/sam2_05_default_juggle.mp4"
@@ -41,6 +42,7 @@ def test_a_real_person(client: Any, shared: Path, tmp_path: Path) -> None:
     assert answer.json()["detail"] == "person 2; the video has 1"
 
 
+@pytest.mark.slow
 def test_nobody_who_is_seen_whole(client: Any, shared: Path) -> None:
     pytest.importorskip("mediapipe")
     video = (shared / "data/videos/mmpose_demo.mp4").read_bytes()  # five frames

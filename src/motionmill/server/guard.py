@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from hmac import compare_digest
@@ -30,6 +32,8 @@ _HEADERS = {
     "cross-origin-opener-policy": "same-origin",
 }
 MAX_JSON_BYTES = 64 << 10
+_MAX_DRAINED_BYTES = 4 << 20
+_DRAIN_SECONDS = 2.0
 MAX_UPLOADS = 8  # at the same time, which bounds the memory that they take
 _UPLOADS = {"/v1/motions/convert": 32 << 20, "/v1/motions/extract": 64 << 20}
 # What needs no token: the page itself and its files, which say nothing of anybody's motions; and raters' pages, whose
@@ -66,12 +70,14 @@ class Guard:
 
         refusal = self._refusal(scope["path"], headers)
         if refusal is not None:
+            await _drain(receive)
             await _refuse(answer, *refusal)
             return
         uploads = scope["path"] in _UPLOADS
         most = _UPLOADS.get(scope["path"], MAX_JSON_BYTES)
         length = headers.get("content-length", "0")
         if not length.isdecimal() or len(length) > 12 or int(length) > most:
+            await _drain(receive)
             await _refuse(answer, 413, "Content Too Large", f"expected {most} bytes at most")
             return
         seen = 0
@@ -81,10 +87,13 @@ class Guard:
             message = await receive()
             seen += len(message.get("body", b""))
             if seen > most:
+                if message.get("more_body", False):
+                    await _drain(receive)
                 raise HTTPException(413, f"expected {most} bytes at most")
             return message
 
         if uploads and self._uploading >= MAX_UPLOADS:
+            await _drain(receive)
             await _refuse(answer, 503, "Service Unavailable", "busy; come again", retry_after=5)
             return
         self._uploading += uploads
@@ -122,6 +131,17 @@ def _with(headers: Iterable[tuple[bytes, bytes]], path: str) -> list[tuple[bytes
         (key.encode(), value.encode()) for key, value in more.items() if key.encode() not in present
     ]
     return result
+
+
+async def _drain(receive: Receive) -> None:
+    """Read on for a while before refusing: a client that is cut off while it sends does not hear why."""
+    seen, more = 0, True
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_DRAIN_SECONDS):
+            while more and seen < _MAX_DRAINED_BYTES:
+                message = await receive()
+                seen += len(message.get("body", b""))
+                more = message.get("more_body", False)
 
 
 async def _refuse(

@@ -253,6 +253,7 @@ def _listen(host: str, port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
+        listening.listen(2048)  # from now on clients wait; they are not refused
     except OSError as error:
         listening.close()
         raise ValueError(
