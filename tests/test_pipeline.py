@@ -131,6 +131,9 @@ def test_one_thing_after_another(pipeline: TextToMotion) -> None:
     joints = motion.joints()
     assert joints.diff(dim=0).norm(dim=-1).max() < 0.35
     assert joints[80, 0, 2] > 1.0
+    over_head = (joints[:, [20, 21], 1] > joints[:, 15:16, 1]).all(dim=-1)  # both wrists
+    assert not over_head[:85].any()
+    assert over_head[90:].any()
     assert pipeline.timeline([("a person walks forward", 3.0)], seed=1).rotations.equal(
         pipeline("a person walks forward", seconds=3.0, seed=1).rotations
     )

@@ -18,6 +18,7 @@ from motionmill.generator.engine import MIN_TOKENS, Engine, Request, Stream
 from motionmill.generator.release import Release
 
 MAX_CANDIDATES = 64
+HISTORY_SECONDS = 0.5  # that a prompt is told of what was before it: with more of it, the model goes on doing that
 _TEXTS = 64  # encoded at once
 
 
@@ -73,7 +74,7 @@ class TextToTokens:
             return 0
         if isinstance(seconds, bool) or not isinstance(seconds, int | float):
             raise ValueError(f"seconds = {seconds!r}; expected a number")
-        unit = self.release.codec.frames_per_token / self.release.config.fps
+        unit = self._seconds_per_token
         if not unit <= seconds <= MAX_SECONDS:  # not a number is neither
             raise ValueError(f"{seconds} seconds; expected {unit:.2f} to {MAX_SECONDS:g} seconds")
         return max(1, round(seconds / unit))
@@ -110,8 +111,13 @@ class TextToTokens:
         sampling: SamplingConfig | None,
         history: Tensor | None = None,
     ) -> list[Request]:
-        """What the engine is asked for; a duration is a number of tokens, 0 where the motion ends by itself."""
+        """What the engine is asked for; a duration is a number of tokens, 0 where the motion ends by itself.
+
+        Of the tokens before, `history`, the last half second is kept.
+        """
         sampling = sampling or self.release.config.sampling
+        if history is not None:
+            history = history[-max(1, round(HISTORY_SECONDS / self._seconds_per_token)) :]
         least, most = self._bounds(sampling)
         texts = [*prompts, ""]
         parts = (texts[start : start + _TEXTS] for start in range(0, len(texts), _TEXTS))
@@ -142,9 +148,13 @@ class TextToTokens:
             )
         return asked
 
+    @property
+    def _seconds_per_token(self) -> float:
+        return self.release.codec.frames_per_token / self.release.config.fps
+
     def _bounds(self, sampling: SamplingConfig) -> tuple[int, int | None]:
         """Least and most tokens of a motion that ends by itself."""
-        unit = self.release.codec.frames_per_token / self.release.config.fps
+        unit = self._seconds_per_token
         least, most = sampling.min_seconds, sampling.max_seconds
         longest = None if most is None else max(1, round(most / unit))
         shortest = MIN_TOKENS if least is None else round(least / unit)
