@@ -42,6 +42,15 @@ def test_nobody_is_asked_the_same_twice_and_everything_is_asked() -> None:
     assert len({task.question for task in given["r"]}) == len(given["r"])
 
 
+def test_raters_meet_on_some_motions_before_all_are_rated() -> None:
+    """Without that, agreement could not be told of a session that ends early."""
+    given = session(Assignment(PRESENT), raters=3, each=15)
+    for kind in ("pair", "single"):
+        seen = Counter(task.question for own in given.values() for task in own if task.kind == kind)
+        assert seen.total() < 36  # there are more to ask
+        assert sum(count > 1 for count in seen.values()) >= 3
+
+
 def test_sides_are_drawn_for_each_rater() -> None:
     given = session(Assignment(PRESENT, kinds=("pair",)), raters=8, each=36)
     lefts: dict[object, set[str]] = defaultdict(set)

@@ -194,8 +194,10 @@ def _ratings(ratings: Ratings) -> str:
     raters = {vote.rater for vote in ratings.votes} | {score.rater for score in ratings.scores}
     parts = []
     if raters:
-        count = f"{len(raters)} raters, {len(ratings.scores)} scores, {len(ratings.votes)} votes"
-        parts.append(f"<h2>People</h2><p>{count}. Intervals are 95 %.</p>")
+        parts.append(
+            f"<h2>People</h2><p>{len(raters)} raters, {len(ratings.scores)} scores, "
+            f"{len(ratings.votes)} votes. Intervals are 95 %.</p>"
+        )
     for rater, (passed, seen) in ratings.checks.items():
         if seen and passed < _CHECKS_PASSED * seen:
             parts.append(

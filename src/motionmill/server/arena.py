@@ -49,6 +49,7 @@ class Arena:
         self.suite = suite
         self._prompts = {prompt.id: prompt for prompt in suite.prompts}
         self._folders: dict[str, MotionFolder] = {}
+        versions: dict[str, str] = {}
         for path in folders:
             info = read_info(path)
             if info.suite_version not in ("", suite.version):
@@ -56,6 +57,7 @@ class Arena:
             if info.system in self._folders or info.system == SCRAMBLED:
                 raise ValueError(f"{path}: a second system called {info.system!r}; rename one")
             self._folders[info.system] = MotionFolder(path)
+            versions[info.system] = info.version
         if "pair" in kinds and len(self._folders) < 2 and "single" not in kinds:
             raise ValueError("pairs need two systems; give two folders of motions")
         present = {
@@ -78,7 +80,7 @@ class Arena:
                 f"{', '.join(map(str, folders))}; files are named after prompts, such as {suite.prompts[0].id}.npz"
             )
         self.store = ArenaStore(database)
-        claim = json.dumps({"suite": suite.version, "systems": sorted(self._folders)})
+        claim = json.dumps({"suite": suite.version, "systems": versions}, sort_keys=True)
         if (known := self.store.claim("what", claim)) != claim:
             raise ValueError(
                 f"{database}: votes on other motions ({known}); name another file for these"

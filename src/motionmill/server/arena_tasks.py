@@ -18,6 +18,9 @@ Kind = Literal["pair", "single", "check"]
 SCRAMBLED: Final = "scrambled"
 _CHECK_EVERY = 10
 _SINGLE_EVERY = 3
+_AGAIN_EVERY = (
+    3  # so often a rater gets what another has rated, or nobody could tell how far they agree
+)
 
 
 @dataclass(frozen=True)
@@ -92,12 +95,13 @@ class Assignment:
         )
         for kind in self._wanted(len(own)):
             left = [task for task in self._of(kind) if task.question not in done]
+            again = sum(task.kind == kind for task in own) % _AGAIN_EVERY == _AGAIN_EVERY - 1
             if left:
                 best = min(
                     left,
                     key=lambda task: (
                         0 if kind == "check" else systems[tuple(sorted(task.shown))],
-                        counts[task.question],
+                        counts[task.question] != 1 if again else counts[task.question],
                         prompts[task.prompt],
                         self._draw(rater, task),
                     ),
