@@ -33,7 +33,6 @@ from motionmill.motion.features import NUM_FEATURES, Normalizer
 from motionmill.tokenizer.config import TokenizerConfig
 from motionmill.tokenizer.encode import STATISTICS_NAME
 from motionmill.tokenizer.model import Tokenizer
-from motionmill.training.unfilled import unfilled
 from motionmill.training.weights import (
     CONFIG_NAME,
     save_model,
@@ -105,7 +104,7 @@ def import_official(
     ):
         net_names = _tokenizer_names(tokenizer, read_net(), tokenizer_config)
         config = generator_config(generator, read_trans(), heads)
-        with unfilled():
+        with torch.device("meta"):
             model = Generator(config)
         trans_names = {key: generator_name(key) for key in read_trans()}
         _check(generator, read_trans(), trans_names, model)

@@ -18,7 +18,6 @@ from motionmill.generator.model import Generator
 from motionmill.generator.precision import set_precision
 from motionmill.generator.ranker import TrainedRanker
 from motionmill.tokenizer.encode import STATISTICS_NAME, MotionCodec
-from motionmill.training.unfilled import unfilled
 from motionmill.training.weights import (
     CONFIG_NAME,
     check_sums,
@@ -83,7 +82,7 @@ def load_release(
     check_sums(folder)
     codec = MotionCodec.load(folder / "tokenizer", folder / STATISTICS_NAME, device=device)
     config = load_config(ReleaseConfig, folder)
-    with unfilled():
+    with torch.device("meta"):
         generator = Generator(load_config(GeneratorConfig, folder / "generator"))
     # Short precisions are made from what is stored, so that a large model is never there in float32.
     dtype = torch.float32 if precision == "float32" else None
