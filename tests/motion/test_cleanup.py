@@ -321,3 +321,14 @@ def test_bad_arguments() -> None:
     legless = Skeleton(("a", "b"), (-1, 0), adult_skeleton().offsets[:2])
     with pytest.raises(ValueError, match="left_ankle"):
         cleanup.clean(Motion(torch.eye(3).expand(5, 2, 3, 3), torch.zeros(5, 3), 30, legless))
+
+
+def test_a_cleaned_motion_may_have_gradients() -> None:
+    steps = torch.linspace(0, 1, 40, dtype=torch.float64)
+    skeleton = replace(adult_skeleton())  # nothing of it has been computed yet
+    root = torch.stack((0 * steps, skeleton.standing_root_height + 0 * steps, steps), dim=-1)
+    turns = torch.eye(3, dtype=torch.float64).repeat(40, 22, 1, 1)
+    cleaned = cleanup.clean(Motion(turns, root, 30.0, skeleton))
+    moved = cleaned.root * torch.ones(3, dtype=torch.float64, requires_grad=True)
+    (moved.sum() + (skeleton.rest_joints * moved[0]).sum()).backward()
+    assert not cleaned.rotations.is_inference()

@@ -48,16 +48,27 @@ def clean(motion: Motion, *, strength: float = 1.0) -> Motion:
     _check_finite(motion)
     if strength == 0:
         return motion
+    with (
+        torch.inference_mode()
+    ):  # a tenth faster for short motions than with gradients to look after
+        made = _cleaned(motion, strength)
+    return (
+        motion if made is None else replace(motion, rotations=made[0].clone(), root=made[1].clone())
+    )
+
+
+def _cleaned(motion: Motion, strength: float) -> tuple[Tensor, Tensor] | None:
+    """Rotations and root of the cleaned motion; None where all of it has been cleaned before."""
     task = prepared(motion)
     if bool(task.done.all()):
-        return motion
+        return None
     result = locked(task.legs, task.held, task.done)
     rotations, root = result.rotations, result.root
     if strength < 1:
         weight = rotations.new_tensor(strength).expand(rotations.shape[:2])
         rotations = slerp(motion.rotations.to(rotations), rotations, weight)
         root = torch.lerp(motion.root.to(root), root, strength)
-    return replace(motion, rotations=rotations.to(motion.rotations), root=root.to(motion.root))
+    return rotations.to(motion.rotations), root.to(motion.root)
 
 
 @dataclass(frozen=True, eq=False)

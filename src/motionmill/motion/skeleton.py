@@ -104,9 +104,10 @@ class Skeleton:
     def rest_joints(self) -> Tensor:
         """(J, 3) joint positions in the rest pose with the root at the origin, metres."""
         positions: list[Tensor] = []
-        for parent, offset in zip(self.parents, self.offsets, strict=True):
-            positions.append(offset if parent < 0 else positions[parent] + offset)
-        return torch.stack(positions)
+        with torch.inference_mode(False):  # it is kept, also for those who want gradients
+            for parent, offset in zip(self.parents, self.offsets, strict=True):
+                positions.append(offset if parent < 0 else positions[parent] + offset)
+            return torch.stack(positions)
 
     @functools.cached_property
     def standing_root_height(self) -> float:
@@ -209,12 +210,9 @@ def world_to_local_rotations(rotations: Tensor, parents: tuple[int, ...]) -> Ten
 @functools.cache
 def adult_skeleton() -> Skeleton:
     """Our own skeleton: SMPL-22 joint order, a 1.70 m adult, T-pose facing +Z."""
-    return Skeleton(
-        SMPL_22_NAMES,
-        SMPL_22_PARENTS,
-        torch.tensor(_ADULT_OFFSETS, dtype=torch.float64),
-        _ADULT_FOOT_JOINT_HEIGHT,
-    )
+    with torch.inference_mode(False):  # it is kept, also for those who want gradients
+        offsets = torch.tensor(_ADULT_OFFSETS, dtype=torch.float64)
+    return Skeleton(SMPL_22_NAMES, SMPL_22_PARENTS, offsets, _ADULT_FOOT_JOINT_HEIGHT)
 
 
 MIRROR_PAIRS = ((1, 2), (4, 5), (7, 8), (10, 11), (13, 14), (16, 17), (18, 19), (20, 21))
