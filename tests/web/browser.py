@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import os
 import shutil
 import signal
@@ -35,17 +37,26 @@ SOFTWARE_3D = ("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swi
 @contextmanager
 def chromium(*, webgl: bool = False) -> Iterator[Any]:
     """A browser; the test is skipped where there is none."""
-    sync = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     if CHROMIUM is None:
         pytest.skip("no Chromium on this machine")
     flags = [flag for flag in FLAGS if flag != "--disable-gpu"] if webgl else list(FLAGS)
     flags += SOFTWARE_3D if webgl else ()
-    with sync.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
-        try:
-            yield browser
-        finally:
-            browser.close()
+    browser = _playwright().chromium.launch(executable_path=CHROMIUM, args=flags)
+    try:
+        yield browser
+    finally:
+        browser.close()
+
+
+@functools.cache
+def _playwright() -> Any:
+    """Playwright, started once: a second one beside it is refused."""
+    from playwright.sync_api import sync_playwright
+
+    playwright = sync_playwright().start()
+    atexit.register(playwright.stop)
+    return playwright
 
 
 def free_port() -> int:
