@@ -38,6 +38,7 @@ def main() -> None:
     torch.manual_seed(0)
     model = Tokenizer(OFFICIAL_TOKENIZER).eval()
     plain = with_plain_convolutions(model)
+    model.keep_in_order()
     clips = torch.randn(arguments.clips, arguments.frames, OFFICIAL_TOKENIZER.num_features)
     tokens = model.encode(clips)
     timings = interleaved(

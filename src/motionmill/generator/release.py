@@ -81,6 +81,7 @@ def load_release(
     folder = find_release(model)
     check_sums(folder)
     codec = MotionCodec.load(folder / "tokenizer", folder / STATISTICS_NAME, device=device)
+    codec.tokenizer.keep_in_order()
     config = load_config(ReleaseConfig, folder)
     with torch.device("meta"):
         generator = Generator(load_config(GeneratorConfig, folder / "generator"))

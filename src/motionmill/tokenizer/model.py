@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from motionmill.tokenizer.config import TokenizerConfig
 from motionmill.tokenizer.fsq import FSQ
-from motionmill.tokenizer.packed import PackedWeights
+from motionmill.tokenizer.packed import PackedWeights, packed
 from motionmill.tokenizer.wavelet import haar, inverse_haar
 
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -46,6 +46,15 @@ class Tokenizer(nn.Module):
         self.quantizer = FSQ(config.levels)
         self.project_out = nn.Linear(len(config.levels), config.code_width)
         self.decoder = Decoder(config)
+
+    def keep_in_order(self) -> None:
+        """Encode and decode faster on a CPU from now on; the weights must not change any more.
+
+        There is no sign by which to see it: a fused optimiser changes weights without counting up their version.
+        """
+        for module in self.modules():
+            if isinstance(module, Conv):
+                module.keep_in_order()
 
     def forward(self, features: Tensor) -> Reconstruction:
         """Encode, quantize and decode (B, T, F); T is a multiple of frames_per_token."""
@@ -154,7 +163,7 @@ class Conv(nn.Conv1d):
     """(B, T, D) -> (B, T / stride, D'): zeros on both sides, or on the left alone when causal.
 
     It is a convolution over images of one row whose channels lie innermost: of the ways to say the same the fastest, in
-    bfloat16 by far. What only runs on a processor keeps its weights in order, see `PackedWeights`.
+    bfloat16 by far.
     """
 
     def __init__(
@@ -172,14 +181,19 @@ class Conv(nn.Conv1d):
             inputs, outputs, kernel, stride, 0 if causal else (reach + 1) // 2, dilation
         )
         self.left = reach if causal else 0
-        self._packed = PackedWeights()
+        self._packed: PackedWeights | None = None
+
+    def keep_in_order(self) -> None:
+        """See `Tokenizer.keep_in_order`."""
+        self._packed = packed(self)
 
     def forward(self, signal: Tensor) -> Tensor:
         if self.left:
             signal = F.pad(signal, (0, 0, self.left, 0))
         image = signal.transpose(1, 2).unsqueeze(2)
-        if self._packed.fits(self, signal):
-            made = self._packed(self, image)
+        runs_only = not torch.is_grad_enabled() and signal.dtype == torch.float32
+        if self._packed is not None and runs_only and signal.numel():
+            made = self._packed(image)
         elif self.kernel_size == (1,):
             return F.linear(signal, self.weight.squeeze(2), self.bias)
         else:

@@ -10,53 +10,45 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+_FRAMES = 64  # the order is chosen for inputs of about this length; others take hardly longer
+
 
 class PackedWeights:
-    """The weights of one convolution, brought into order again whenever they have changed.
+    """The weights that one convolution has now, in order; they take as much memory as the weights themselves."""
 
-    They take as much memory as the weights themselves, from the first call on.
-    """
+    def __init__(self, convolution: nn.Conv1d) -> None:
+        self._across = [1, *convolution.stride], [1, *convolution.dilation]
+        self._padding = [0, int(convolution.padding[0])]
+        self._bias = None if convolution.bias is None else convolution.bias.detach()
+        inputs = [1, convolution.in_channels, 1, _FRAMES]
+        matrix = convolution.weight.detach().unsqueeze(2)
+        reorder: Any = torch.ops.mkldnn._reorder_convolution_weight
+        self._packed: Tensor = reorder(matrix, self._padding, *self._across, 1, inputs)
 
-    def __init__(self) -> None:
-        self._packed: Tensor | None = None
-        self._of: tuple[int, int] | None = None
-
-    def __call__(self, convolution: nn.Conv1d, image: Tensor) -> Tensor:
-        """(B, I, 1, T), best with the channels innermost, -> (B, O, 1, T / stride), where `fits`."""
-        weight = convolution.weight
-        across = [1, *convolution.stride], [1, *convolution.dilation]
-        padding = [0, int(convolution.padding[0])]
-        version = (weight.data_ptr(), weight._version)
-        if self._packed is None or self._of != version:
-            reorder: Any = torch.ops.mkldnn._reorder_convolution_weight
-            matrix = weight.detach().unsqueeze(2)
-            self._packed = reorder(matrix, padding, *across, 1, [1, *image.shape[1:]])
-            self._of = version
+    def __call__(self, image: Tensor) -> Tensor:
+        """(B, I, 1, T), best with the channels innermost, -> (B, O, 1, T / stride)."""
         convolve: Any = torch.ops.mkldnn._convolution_pointwise
         plain: tuple[Any, ...] = (1, "none", [], "")  # one group, and nothing done to the result
-        made: Tensor = convolve(image, self._packed, convolution.bias, padding, *across, *plain)
+        made: Tensor = convolve(
+            image, self._packed, self._bias, self._padding, *self._across, *plain
+        )
         return made
 
-    def __reduce__(self) -> tuple[type[PackedWeights], tuple[()]]:
-        """A copy, in this process or another, makes its own."""
-        return PackedWeights, ()
-
-    @staticmethod
-    def fits(convolution: nn.Conv1d, signal: Tensor) -> bool:
-        """Whether oneDNN is here, nobody asks for gradients, and all is plain float32 on the CPU."""
-        weight = convolution.weight
-        return (
-            not torch.is_grad_enabled()
-            and signal.device.type == weight.device.type == "cpu"
-            and signal.dtype == weight.dtype == torch.float32
-            and signal.numel() > 0
-            and not weight.is_inference()
-            and _has_products()
-        )
+    def __reduce__(self) -> tuple[Any, tuple[()]]:
+        """A copy of a convolution, in this process or another, has none: its weights may change."""
+        return _none, ()
 
 
-def _has_products() -> bool:
+def packed(convolution: nn.Conv1d) -> PackedWeights | None:
+    """None where this build of torch has no such products, or the weights are not plain float32 on the CPU."""
+    weight = convolution.weight
     names = ("_reorder_convolution_weight", "_convolution_pointwise")
-    return torch.backends.mkldnn.is_available() and all(
+    fits = weight.device.type == "cpu" and weight.dtype == torch.float32
+    there = torch.backends.mkldnn.is_available() and all(
         hasattr(torch.ops.mkldnn, name) for name in names
     )
+    return PackedWeights(convolution) if fits and there else None
+
+
+def _none() -> None:
+    return None
