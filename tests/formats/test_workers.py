@@ -47,7 +47,10 @@ def refuse(job: int) -> int:
 
 def hold(folder: Path, job: int) -> int:
     """Takes for ever, with something on the disk that must not be left there."""
-    with tempfile.TemporaryDirectory(prefix="half-", dir=folder):
+    with tempfile.TemporaryDirectory(prefix="half-", dir=folder) as made:
+        Path(
+            made, "begun"
+        ).touch()  # from here on an end takes it away; between making and entering it would not
         time.sleep(1000 + job)
     return job
 
@@ -91,7 +94,7 @@ def test_closing_it_ends_what_is_under_way(tmp_path: Path) -> None:
 
 def wait_for_two(folder: Path) -> list[object]:
     """In the place of waiting for answers: Ctrl-C, as soon as two processes are at work."""
-    wait_until(lambda: len(list(folder.glob("half-*"))) == 2)
+    wait_until(lambda: len(list(folder.glob("half-*/begun"))) == 2)
     raise KeyboardInterrupt
 
 
@@ -122,7 +125,7 @@ def test_no_process_is_left(tmp_path: Path, number: str, code: int) -> None:
         "    except KeyboardInterrupt: sys.exit(1)\n"
     )
     with session([sys.executable, "-c", words, str(tmp_path)]) as process:
-        wait_until(lambda: len(list(tmp_path.glob("half-*"))) == 2)
+        wait_until(lambda: len(list(tmp_path.glob("half-*/begun"))) == 2)
         assert len(alive(process.pid)) >= 3
         process.send_signal(getattr(signal, number))
         assert process.wait(SECONDS) == code
