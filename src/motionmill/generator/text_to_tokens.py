@@ -86,22 +86,10 @@ class TextToTokens:
             return drawn[0]
         history = torch.empty(0, dtype=torch.long) if request.history is None else request.history
         known = len(history) * self.release.codec.frames_per_token
-        decoded = [
-            features[known:]
-            for features in self._decode_all([torch.cat((history, d)) for d in drawn])
-        ]
-        return drawn[choose(ranker, prompt, request.states, decoded)]
-
-    def _decode_all(self, tokens: Sequence[Tensor]) -> list[Tensor]:
-        """As `decode`, those of equal length at once."""
-        lengths = [len(each) for each in tokens]
-        features: dict[int, Tensor] = {}
-        for length in set(lengths):
-            places = [place for place, each in enumerate(lengths) if each == length]
-            batch = torch.stack([tokens[place] for place in places]).to(self.engine.device)
-            decoded = self.release.codec.tokenizer.decode(batch).cpu()
-            features |= zip(places, self.release.codec.normalizer.denormalize(decoded), strict=True)
-        return [features[place] for place in range(len(tokens))]
+        whole = [torch.cat((history, tokens)) for tokens in drawn]
+        decoded = self.release.codec.decode_all(whole, dtype=torch.float64)
+        motions = [features[known:] for features in decoded]
+        return drawn[choose(ranker, prompt, request.states, motions)]
 
     def requests(
         self,

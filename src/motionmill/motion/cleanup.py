@@ -48,13 +48,13 @@ def clean(motion: Motion, *, strength: float = 1.0) -> Motion:
     _check_finite(motion)
     if strength == 0:
         return motion
-    with (
-        torch.inference_mode()
-    ):  # a tenth faster for short motions than with gradients to look after
+    # Without gradients to look after, short motions take a tenth less time.
+    with torch.inference_mode():
         made = _cleaned(motion, strength)
-    return (
-        motion if made is None else replace(motion, rotations=made[0].clone(), root=made[1].clone())
-    )
+    if made is None:
+        return motion
+    rotations, root = made
+    return replace(motion, rotations=rotations.clone(), root=root.clone())
 
 
 def _cleaned(motion: Motion, strength: float) -> tuple[Tensor, Tensor] | None:

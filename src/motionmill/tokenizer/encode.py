@@ -71,13 +71,17 @@ class MotionCodec:
             tokens.update(zip(part, self.tokenizer.encode(torch.stack(batch)), strict=True))
         yield from (tokens[index] for index in range(len(clips)))
 
-    def decode_all(self, tokens: Sequence[Tensor]) -> Iterator[Tensor]:
-        """The features (T, 272), float16, of many rows of tokens, rows of equal length in one batch."""
+    def decode_all(
+        self, tokens: Sequence[Tensor], *, dtype: torch.dtype = torch.float16
+    ) -> Iterator[Tensor]:
+        """The features (T, 272) of many rows of tokens, on the CPU, rows of equal length in one batch."""
+        device = self.tokenizer.project_out.weight.device
         features: dict[int, Tensor] = {}
         limit = _BATCH_FRAMES // self.frames_per_token
         for part, _ in _batches([len(row) for row in tokens], limit):
-            decoded = self.tokenizer.decode(torch.stack([tokens[index] for index in part]))
-            features.update(zip(part, self.normalizer.denormalize(decoded).half(), strict=True))
+            batch = torch.stack([tokens[index] for index in part]).to(device)
+            decoded = self.normalizer.denormalize(self.tokenizer.decode(batch).cpu())
+            features.update(zip(part, decoded.to(dtype), strict=True))
         yield from (features[index] for index in range(len(tokens)))
 
 
