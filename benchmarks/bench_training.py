@@ -19,6 +19,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -33,17 +34,21 @@ from torch import Tensor, nn
 from motionmill.config import load_recipe
 from motionmill.data.loader import load_clips
 from motionmill.generator.config import (
+    FinetuneConfig,
     GeneratorConfig,
     GeneratorDataConfig,
     GeneratorRunConfig,
     PackingConfig,
+    preset,
 )
+from motionmill.generator.lora import add_adapters
 from motionmill.generator.model import Generator, Prefix
 from motionmill.generator.official import OFFICIAL_TOKENIZER
 from motionmill.generator.packed_task import PackedTask
 from motionmill.generator.packing import Pack, Sample, pack
-from motionmill.generator.plan import Load, memory_of
+from motionmill.generator.plan import Load, finetune_memory, memory_of
 from motionmill.generator.store import open_store
+from motionmill.generator.task import Example, GeneratorTask
 from motionmill.generator.text import MiniLM
 from motionmill.generator.text_states import TextStates
 from motionmill.generator.train import train_generator
@@ -55,10 +60,12 @@ from motionmill.tokenizer.task import TokenizerTask
 from motionmill.tokenizer.train import normalizer_of
 from motionmill.training.loop import _Run
 from motionmill.training.optim import build_optimizer
+from motionmill.training.parallel import materialize, parallelize
 from motionmill.training.processes import Processes
 
 ALONE = Processes(0, 1, torch.device("cpu"))
 TEXT, ROW = 150, 301
+TUNED_SIZES = ("111M", "1B")
 MEMORY_CASES = [(4, 128, 4096, 0), (6, 256, 2048, 0), (6, 256, 2048, 1), (8, 320, 2048, 1)]
 
 
@@ -69,11 +76,17 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--steps", type=int, default=30)
-    parser.add_argument("--only", nargs="*", choices=["packing", "loop", "tokenizer", "memory"])
+    parser.add_argument(
+        "--only", nargs="*", choices=["packing", "loop", "tokenizer", "memory", "tuning"]
+    )
     parser.add_argument("--memory-case", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--tuning-case", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.memory_case is not None:
         print(json.dumps(memory_case(*MEMORY_CASES[arguments.memory_case])))
+        return
+    if arguments.tuning_case is not None:
+        print(json.dumps(tuning_case(arguments.tuning_case)))
         return
     torch.set_num_threads(1)
     data, run = arguments.data, arguments.tokenizer
@@ -82,6 +95,7 @@ def main() -> None:
         "loop": lambda: overhead(data, run, arguments.steps),
         "tokenizer": lambda: tokenizer_training(data, arguments.repeats),
         "memory": lambda: [measured_memory(number) for number in range(len(MEMORY_CASES))],
+        "tuning": lambda: [in_own_process("--tuning-case", size) for size in TUNED_SIZES],
     }
     result: dict[str, Any] = {}
     if arguments.only and arguments.output and arguments.output.is_file():
@@ -307,12 +321,16 @@ class ChannelsFirstBlock(nn.Module):
 
 
 def measured_memory(number: int) -> dict[str, Any]:
+    return in_own_process("--memory-case", str(number))
+
+
+def in_own_process(*words: str) -> dict[str, Any]:
     """A memory case in a process of its own, whose allocator gives back what is freed."""
     environment = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
     import os
 
     made = subprocess.run(
-        [sys.executable, __file__, "--memory-case", str(number)],
+        [sys.executable, __file__, *words],
         env={**os.environ, **environment, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
@@ -324,8 +342,6 @@ def measured_memory(number: int) -> dict[str, Any]:
 
 def memory_case(layers: int, width: int, states: int, recompute: int) -> dict[str, Any]:
     """Peak resident memory of two training steps, beyond what was there before the model, against the formula."""
-    from motionmill.training.parallel import parallelize
-
     torch.set_num_threads(1)
     _steps(_config(1, 64, 256, 0))  # libraries are loaded
     before = _status("VmRSS")
@@ -339,6 +355,65 @@ def memory_case(layers: int, width: int, states: int, recompute: int) -> dict[st
         "formula MB": round(formula / 1e6, 1),
         "formula / measured": round(formula / measured, 3),
     }
+
+
+def tuning_case(size: str) -> dict[str, Any]:
+    """Peak resident memory of two steps of adapters beside an official size, as on a GPU, against the formula.
+
+    Rows are as long as the model allows, and as many as the recipe says; matrices are bfloat16 and blocks recomputed.
+    """
+    torch.set_num_threads(1)
+    config = load_recipe(
+        FinetuneConfig, "finetune", {"training.parallel.checkpoint_activations": True}
+    )
+    _tune(preset("44M").model_copy(update={"num_layers": 1}), config)  # libraries are loaded
+    before = _status("VmRSS")
+    model = preset(size)
+    seconds = _tune(model, config)
+    measured = _status("VmHWM") - before
+    formula = finetune_memory(model, config, recompute=True, side_by_side=True)
+    return {
+        "size": size,
+        "rows": config.data.batch_size,
+        "measured GiB": round(measured / 2**30, 3),
+        "formula GiB": round(formula / 2**30, 3),
+        "formula / measured": round(formula / measured, 3),
+        "formula for a GPU GiB": round(finetune_memory(model, config, recompute=True) / 2**30, 3),
+        "seconds a step": round(seconds, 1),
+    }
+
+
+def _tune(model: GeneratorConfig, config: FinetuneConfig) -> float:
+    draw = torch.Generator().manual_seed(0)
+    longest = model.max_text
+
+    class Encoder:
+        width = model.text_width
+
+        def encode(self, texts: Sequence[str]) -> list[Tensor]:
+            return [torch.randn(longest, self.width, generator=draw) for _ in texts]
+
+        def cut(self, text: str) -> str:
+            return ""
+
+    states = TextStates(Encoder)
+    states.add(["", "a"])
+    rows = [
+        Example(torch.randint(model.num_codes, (model.max_tokens,), generator=draw), ("a",), 1.0)
+        for _ in range(config.data.batch_size)
+    ]
+    with torch.device("meta"):
+        made = Generator(model).bfloat16()
+    materialize(made, torch.device("cpu"))
+    start = add_adapters(made, config.lora)
+    draws = config.data.model_copy(update={"word_dropout": 0.0, "pooled_only": 0.0})
+    task = GeneratorTask(model, draws, rows, [], states, start=start)
+    with tempfile.TemporaryDirectory() as folder:
+        steps = _Run(task, config.training, Path(folder), ALONE).steps()
+        next(steps)
+        begun = time.perf_counter()
+        next(steps)
+        return time.perf_counter() - begun
 
 
 def _config(layers: int, width: int, states: int, recompute: int) -> GeneratorRunConfig:

@@ -25,6 +25,14 @@ def test_overview_lists_every_command(capsys: pytest.CaptureFixture[str]) -> Non
     assert main([]) == 2
 
 
+@pytest.mark.parametrize("group", ["data", "train", "benchmark"])
+def test_overview_of_a_group(group: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([group, "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert all((f"\n  {name} " in shown) == name.startswith(f"{group} ") for name in _COMMANDS)
+    assert main([group]) == 2
+
+
 @pytest.mark.parametrize("name", _COMMANDS)
 def test_help_of_every_command(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:

@@ -10,7 +10,7 @@ import dataclasses
 import difflib
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Annotated, Any
 
 import tyro
@@ -141,7 +141,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(words: list[str]) -> int:
     if not words or words[0] in ("-h", "--help"):
-        print(_overview())
+        print(_overview(_COMMANDS))
         return 0 if words else 2
     if words[0] == "--version":
         from motionmill import __version__
@@ -161,6 +161,10 @@ def _run(words: list[str]) -> int:
                 function = _with_recipe(command, options)
             tyro.cli(function, prog=f"motionmill {name}", args=options)
             return 0
+    group = [name for name in _COMMANDS if name.startswith(f"{words[0]} ")]
+    if group and words[1:] in ([], ["-h"], ["--help"]):
+        print(_overview(group))
+        return 0 if words[1:] else 2
     close = difflib.get_close_matches(" ".join(words[:2]), _COMMANDS, 1, 0.5)
     hint = f"; did you mean {close[0]!r}?" if close else ""
     raise ValueError(f"no command {words[0]!r}{hint} (motionmill --help lists them)")
@@ -206,10 +210,10 @@ def _with_recipe(command: _Command, words: list[str]) -> Callable[..., None]:
     return run
 
 
-def _overview() -> str:
-    width = max(map(len, _COMMANDS)) + 2
+def _overview(names: Collection[str]) -> str:
+    width = max(map(len, names)) + 2
     lines = ["motionmill: text in, an animated character out", "", "commands:"]
-    lines += [f"  {name:<{width}}{command.purpose}" for name, command in _COMMANDS.items()]
+    lines += [f"  {name:<{width}}{_COMMANDS[name].purpose}" for name in names]
     lines += ["", "motionmill COMMAND --help shows its options; --debug anywhere shows tracebacks."]
     return "\n".join(lines)
 

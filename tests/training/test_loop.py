@@ -60,6 +60,46 @@ class Sum:
         return {"weight": float(next(model.parameters()).detach().sum())}
 
 
+def run_and_say(folder: Path) -> None:
+    """The child process of `test_asked_to_stop`; it says when it has begun."""
+
+    class Speaking(Sum):
+        def loss(self, batch: Tensor) -> Loss:
+            print("a step", flush=True)
+            return super().loss(batch)
+
+    train(Speaking(seconds_a_step=0.05), CONFIG, folder)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such signals for other processes")
+def test_asked_to_stop(number: signal.Signals, tmp_path: Path) -> None:
+    """A signal ends the run after the step, saved; no checkpoint was due, and nothing is lost."""
+    code = f"from tests.training.test_loop import *; run_and_say(Path({str(tmp_path / 'asked')!r}))"
+    root = Path(__file__).resolve().parents[2]
+    child = subprocess.Popen(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{root / 'src'}"},
+        cwd=root,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert child.stdout is not None
+    for _ in range(5):
+        child.stdout.readline()
+    child.send_signal(number)
+    _, said = child.communicate(timeout=60)
+    assert "this step is finished and saved" in said
+    assert "KeyboardInterrupt" in said
+    [(step, _)] = list_checkpoints(tmp_path / "asked")
+    assert 5 <= step < CONFIG.steps
+    resumed = train(Sum(), CONFIG, tmp_path / "asked")
+    whole = train(Sum(), CONFIG, tmp_path / "whole")
+    for first, second in zip(whole.parameters(), resumed.parameters(), strict=True):
+        assert torch.equal(first, second)
+
+
 def run_until_killed(folder: Path) -> None:
     """The child process of `test_a_killed_run_goes_on_exactly`."""
     slow = CONFIG.model_copy(update={"checkpoint_seconds": 0.05})

@@ -37,6 +37,7 @@ from motionmill.generator.lora import (
     save_adapters,
 )
 from motionmill.generator.model import Generator
+from motionmill.generator.plan import fitting
 from motionmill.generator.ranker import Ranker, TrainedRanker
 from motionmill.generator.ranker_task import RankerTask
 from motionmill.generator.release import CARD_NAME, Release, find_release, load_release
@@ -77,6 +78,11 @@ def finetune(
     clips = _clips(data, output)
     model, codec = whole.generator, whole.codec
     limit = model.config.max_tokens
+    gpu = device is not None and device.type == "cuda"
+    if gpu:
+        model.to(device, torch.bfloat16)
+        memory = torch.cuda.get_device_properties(device).total_memory
+        config = fitting(config, model.config, memory)
     _say_what_is_lost(whole, clips)
     own = make_examples(clips, codec, config.data, max_tokens=limit, augment=True)
     settings = TextConfig(encoder=whole.config.text_encoder, path=whole.config.text_encoder_path)
@@ -97,7 +103,7 @@ def finetune(
         held_out,
         states,
         codec=codec,
-        start=_prepared(model, config, device),
+        start=add_adapters(model, config.lora),
         seed=config.training.seed,
     )
     tuned = train(task, config.training, output / "run", device=device)
@@ -149,17 +155,6 @@ def _clips(data: Path, output: Path) -> list[Clip]:
     if silent := [clip.id for clip in clips if not clip.captions]:
         raise ValueError(f"{data}: {len(silent)} clips have no caption (first: {silent[0]})")
     return clips
-
-
-def _prepared(model: Generator, config: FinetuneConfig, device: torch.device | None) -> Generator:
-    """The model with adapters; on a GPU what is frozen is bfloat16, so that large models fit."""
-    if device is not None and device.type == "cuda":
-        model.to(torch.bfloat16)
-    add_adapters(model, config.lora)
-    for parameter in model.parameters():
-        if parameter.requires_grad:
-            parameter.data = parameter.data.float()
-    return model
 
 
 def _say_what_is_lost(whole: Release, clips: Sequence[Clip]) -> None:

@@ -26,6 +26,8 @@ _WEIGHTS = "adapter_model.safetensors"
 def add_adapters(model: Generator, config: LoraConfig) -> Generator:
     """Put adapters beside the matrices of the blocks and the head, in place, and freeze all else.
 
+    Adapters are float32, whatever the model is.
+
     Raises:
         MissingExtraError: peft is not installed.
     """
@@ -40,6 +42,8 @@ def add_adapters(model: Generator, config: LoraConfig) -> Generator:
     made: Generator = peft.inject_adapter_in_model(settings, model)
     for name, parameter in made.named_parameters():
         parameter.requires_grad_("lora_" in name)
+        if parameter.requires_grad:
+            parameter.data = parameter.data.float()
     return made
 
 

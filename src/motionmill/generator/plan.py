@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from motionmill.config import load_recipe
 from motionmill.data.loader import shard_paths
-from motionmill.generator.config import GeneratorConfig, GeneratorRunConfig, preset
+from motionmill.generator.config import FinetuneConfig, GeneratorConfig, GeneratorRunConfig
 from motionmill.generator.size import block_parameters, forward_operations, num_parameters
 from motionmill.training.memory import StateMemory, state_memory
 
 _PADDED_STATES = 150  # what the paper's code keeps of every text
 _HALF = 2
+_USABLE = 0.9  # of a GPU's memory
 
 
 class Lengths(NamedTuple):
@@ -109,10 +111,9 @@ def activation_bytes(
     return model.num_layers * load.states * model.width * element + block
 
 
-def logit_bytes(model: GeneratorConfig, load: Load, *, element: int) -> int:
-    """Logits as computed, in float32, their log-softmax and their gradient."""
-    outputs = load.tokens * (model.vocabulary - 1)
-    return outputs * (3 * 4 + (element if element != 4 else 0))
+def logit_bytes(model: GeneratorConfig, load: Load) -> int:
+    """In float32 log-softmax, its gradient and that of the logits, which are there together."""
+    return load.tokens * (model.vocabulary - 1) * 3 * 4
 
 
 class Memory(NamedTuple):
@@ -144,7 +145,7 @@ def memory_of(
     activations = activation_bytes(
         model, load, element=element, recompute=recompute, side_by_side=side_by_side
     )
-    return Memory(state, activations, logit_bytes(model, load, element=element))
+    return Memory(state, activations, logit_bytes(model, load))
 
 
 @dataclass(frozen=True)
@@ -155,6 +156,7 @@ class Plan:
         tokens_per_second, hours: at the assumed share of the GPUs' speed.
         exchanged: bytes that a process receives in a step to gather parameters and reduce gradients.
         text_bytes, padded_text_bytes: of the stored states of all captions, as they are and padded to 150.
+        tuning: bytes that `motionmill finetune` takes for a model of this size.
     """
 
     config: GeneratorRunConfig
@@ -172,11 +174,12 @@ class Plan:
     captions: int
     text_bytes: float
     padded_text_bytes: float
+    tuning: int
 
     @property
     def fits(self) -> bool:
         """Whether nine tenths of the memory are enough; the rest is for fragments and the allocator."""
-        return self.memory.total < 0.9 * self.gpu_memory
+        return self.memory.total < _USABLE * self.gpu_memory
 
 
 def plan(
@@ -234,6 +237,7 @@ def plan(
         captions=lengths.captions,
         text_bytes=lengths.captions * (lengths.mean_text * model.text_width * _HALF + 24),
         padded_text_bytes=lengths.captions * _PADDED_STATES * model.text_width * float(_HALF),
+        tuning=finetune_memory(model, load_recipe(FinetuneConfig, "finetune"), recompute=True),
     )
 
 
@@ -276,6 +280,7 @@ def describe(made: Plan) -> str:
                 f"(padded to {_PADDED_STATES}: {made.padded_text_bytes / 1e9:,.1f})",
             )
         )
+    rows.append(("motionmill finetune, GiB", f"{made.tuning / gib:.2f}, blocks recomputed"))
     lines = [f"{name:<30} {value}" for name, value in rows]
     if made.fits:
         lines.append("fits, with a tenth to spare")
@@ -290,21 +295,34 @@ def describe(made: Plan) -> str:
     return "\n".join(lines)
 
 
-def finetune_memory(size: str, *, states: int = 2048, rank: int = 16) -> int:
-    """Bytes that tuning an official size with adapters takes on a GPU: the matrices in bfloat16, blocks recomputed.
+def finetune_memory(
+    model: GeneratorConfig,
+    config: FinetuneConfig,
+    *,
+    recompute: bool,
+    side_by_side: bool = False,
+) -> int:
+    """Bytes that tuning with adapters takes: the matrices in bfloat16, rows as long as the model allows.
 
-    Adapters have `rank` numbers for every input and output of the adapted matrices, in float32 with their gradients and
-    the optimiser's two means.
+    Adapters have `rank` numbers for every input and output of the adapted matrices, in float32 with their gradients,
+    the optimiser's two means and the average.
     """
-    model = preset(size)
     width, hidden = model.width, model.hidden_width
-    block = rank * (width + 3 * width + 2 * width + 3 * (width + hidden))
-    adapters = model.num_layers * block + rank * (width + model.vocabulary - 1)
-    load = Load(states, round(0.65 * states), states // 60, 301)
-    kept = activation_bytes(model, load, element=_HALF, recompute=True, side_by_side=False)
-    return (
-        num_parameters(model) * _HALF
-        + 16 * adapters
-        + kept
-        + logit_bytes(model, load, element=_HALF)
+    block = config.lora.rank * (width + 3 * width + 2 * width + 3 * (width + hidden))
+    adapters = model.num_layers * block + config.lora.rank * (width + model.vocabulary - 1)
+    rows = config.data.batch_size
+    longest = model.max_text + int(model.duration_state) + model.max_tokens
+    load = Load(rows * longest, rows * (model.max_tokens + 1), rows, longest)
+    kept = activation_bytes(
+        model, load, element=_HALF, recompute=recompute, side_by_side=side_by_side
     )
+    return num_parameters(model) * _HALF + 20 * adapters + kept + logit_bytes(model, load)
+
+
+def fitting(config: FinetuneConfig, model: GeneratorConfig, memory: float) -> FinetuneConfig:
+    """The settings with blocks recomputed where a GPU of so many bytes would not hold what they keep."""
+    if finetune_memory(model, config, recompute=False) < _USABLE * memory:
+        return config
+    parallel = config.training.parallel.model_copy(update={"checkpoint_activations": True})
+    training = config.training.model_copy(update={"parallel": parallel})
+    return config.model_copy(update={"training": training})

@@ -29,6 +29,7 @@ from motionmill.training.processes import Processes, processes
 from motionmill.training.progress import progress_bar
 from motionmill.training.speed import Stopwatch, memory_gib, peak_flops
 from motionmill.training.step import Gradients, compute_type, gradients
+from motionmill.training.stopping import Stop, stop_on_signals
 from motionmill.training.task import Facts, Task
 from motionmill.training.tracking import MetricsLog
 
@@ -53,6 +54,7 @@ def train(
         FloatingPointError: the loss or the gradient is not finite.
         ValueError: micro-batches that cannot be spread evenly, a batch that does not fit the memory, a folder with a
             checkpoint of another model.
+        KeyboardInterrupt: asked to stop by a signal; the last step is saved.
         OSError: the last checkpoint cannot be written.
         ProcessLostError: another process is gone.
     """
@@ -67,8 +69,8 @@ def train(
         folder.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(config.seed)
         run = _Run(task, config, folder, mine)
-        with _log(run, tensorboard) as log:
-            for values in run.steps():
+        with _log(run, tensorboard) as log, stop_on_signals(alone=mine.count == 1) as stop:
+            for values in run.steps(stop):
                 progress(run.step, config.steps)
                 if values and log is not None:
                     log.write(run.step, values)
@@ -110,9 +112,10 @@ class _Run:
         if step is not None:
             self._take(step, state)
 
-    def steps(self) -> Iterator[dict[str, float]]:
-        """Run to the end; yields what is to be logged after each step (often nothing)."""
+    def steps(self, stop: Stop | None = None) -> Iterator[dict[str, float]]:
+        """Run to the end, or until asked to stop; yields what is to be logged after each step (often nothing)."""
         config = self.config
+        stop = stop or Stop()
         share = config.micro_batches // self.processes.count
         first = self.step * config.micro_batches + self.processes.index
         batches = Prefetched(
@@ -137,11 +140,16 @@ class _Run:
                 if config.samples_every and (done or self.step % config.samples_every == 0):
                     self._draw()
                     watch = Stopwatch(waited_before=batches.waited_seconds)
-                due = time.monotonic() - saved_at > config.checkpoint_seconds
-                if done or self.processes.agreed(due):
+                asked = stop.asked
+                due = asked or time.monotonic() - saved_at > config.checkpoint_seconds
+                saving = done or self.processes.agreed(due)
+                if saving:
                     self.checkpoints.save(self.step, self._state())
                     saved_at = time.monotonic()
                 yield logged
+                if saving and not done and self.processes.agreed(asked):
+                    self.checkpoints.finish(strict=True)
+                    raise KeyboardInterrupt
             self.checkpoints.finish(strict=True)
         finally:
             batches.close()
