@@ -15,6 +15,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from motionmill.cli import main
 from motionmill.training.checkpoint import list_checkpoints
 from motionmill.training.config import ParallelConfig
 from motionmill.training.loop import train
@@ -187,11 +188,11 @@ def torchrun(*words: str) -> str:
 
 @pytest.mark.slow
 def test_the_commands_in_two_processes(tmp_path: Path) -> None:
-    """torchrun trains tokenizer, generator and evaluator; one word each, and files that are read alone."""
+    """torchrun trains tokenizer, generator, ranker and evaluator; one word each, and files that are read alone."""
     data = str(make_dataset(tmp_path / "data"))
     short = ["--training.steps", "4", "--training.micro-batches", "2", "--training.threads", "1"]
     short += ["--training.evaluate-every", "4"]
-    tokenizer, generator, evaluator = (str(tmp_path / name) for name in ("t", "g", "e"))
+    tokenizer, generator, ranker, evaluator = (str(tmp_path / name) for name in "tgre")
     said = torchrun(
         *("train", "tokenizer", "--recipe", "smoke-tokenizer", "--data", data, "-o", tokenizer),
         *(*short, "--training.precision", "fp32"),
@@ -204,12 +205,23 @@ def test_the_commands_in_two_processes(tmp_path: Path) -> None:
     )
     assert said.splitlines() == [f"{generator}/generator"]
     assert (Path(generator) / "samples/step-00000004.png").is_file()
+    words = ("--data", data, "--tokenizer", tokenizer, *short, "--training.precision", "fp32")
+    words = ("train", "ranker", *words, "--data.batch-size", "4", "--training.log-every", "1")
+    assert torchrun(*words, "-o", ranker).splitlines() == [f"{ranker}/ranker"]
+    assert main([*words, "-o", f"{ranker}1"]) == 0
+    assert losses(Path(ranker)) == pytest.approx(losses(Path(f"{ranker}1")), abs=1e-4)
     said = torchrun(
         *("train", "evaluator", "--recipe", "smoke-evaluator", "--data", data, "-o", evaluator),
         *(*short, "--data.batch-size", "4", "--tensorboard"),
     )
     assert said.splitlines() == [f"{evaluator}/report.json"]
     assert list((Path(evaluator) / "tensorboard").iterdir())
-    for run, part in ((tokenizer, "tokenizer"), (generator, "generator"), (evaluator, "evaluator")):
+    parts = {
+        tokenizer: "tokenizer",
+        generator: "generator",
+        ranker: "ranker",
+        evaluator: "evaluator",
+    }
+    for run, part in parts.items():
         tensors = load_file(Path(run) / part / "model.safetensors")
         assert all(tensor.isfinite().all() for tensor in tensors.values())

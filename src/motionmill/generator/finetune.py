@@ -47,6 +47,7 @@ from motionmill.generator.train import text_encoder
 from motionmill.tokenizer.encode import MotionCodec
 from motionmill.tokenizer.task import reconstruction_report
 from motionmill.training.loop import train
+from motionmill.training.processes import process_count
 from motionmill.training.progress import progress_bar
 
 logger = logging.getLogger(__name__)
@@ -72,8 +73,10 @@ def finetune(
         data: a data set, or a folder of motion files with captions beside them, which becomes one in `output`/data.
 
     Raises:
-        FileNotFoundError, ValueError: no release, no clips, clips without captions.
+        FileNotFoundError, ValueError: no release, no clips, clips without captions; started by torchrun.
     """
+    if process_count() > 1:
+        raise ValueError("tuning is done by one process; start it without torchrun")
     whole = load_release(release)
     clips = _clips(data, output)
     model, codec = whole.generator, whole.codec

@@ -66,7 +66,7 @@ class TextPooler(nn.Module):
 class Ranker(nn.Module):
     """Texts and motions -> unit vectors; their product is the score."""
 
-    entry_points = ("encode_motion", "encode_text")
+    entry_points = ("encode_motion", "encode_text", "scaled")
 
     def __init__(self, config: RankerConfig) -> None:
         super().__init__()
@@ -76,7 +76,7 @@ class Ranker(nn.Module):
         self.text = TextPooler(config)
         self.text_output = nn.Linear((config.num_queries + 1) * config.width, config.embedding)
         self.dropout = nn.Dropout(config.dropout)
-        self.log_scale = nn.Parameter(torch.tensor(2.3))
+        self.log_scale = nn.Parameter(torch.tensor([2.3]))  # scalars cannot be sharded
 
     def encode_motion(self, features: Tensor, mask: Tensor) -> Tensor:
         """(B, T, F) normalised features and their (B, T) mask -> (B, E)."""
@@ -87,6 +87,10 @@ class Ranker(nn.Module):
         """(B, P, W) states and their (B, P) mask -> (B, E)."""
         pooled = self.dropout(F.gelu(self.text(states, mask)))
         return F.normalize(self.text_output(pooled).float(), dim=-1)
+
+    def scaled(self, scores: Tensor) -> Tensor:
+        """Products of vectors as logits for training."""
+        return scores * self.log_scale.exp().clamp(max=100.0)
 
 
 @dataclass(frozen=True, eq=False)

@@ -86,7 +86,7 @@ class RankerTask:
         assert isinstance(model, Ranker)
         texts = model.encode_text(batch.states, batch.words)
         motions = model.encode_motion(batch.motions, batch.frames)
-        scores = texts @ motions.T * model.log_scale.exp().clamp(max=100.0)
+        scores = model.scaled(texts @ motions.T)
         right = torch.arange(len(texts), device=texts.device)
         own = F.one_hot(right, scores.shape[1]).bool()
         scores = scores.masked_fill(~(batch.wrong | own), -torch.inf)

@@ -118,6 +118,9 @@ def load_into(
     missing = set(expected)
     for path in _weight_files(folder):
         tensors = load_tensors(path)
+        for name, tensor in tensors.items():
+            if tensor.ndim == 0 and name in missing and expected[name].numel() == 1:
+                tensors[name] = tensor.reshape(expected[name].shape)
         wrong = sorted(
             name
             for name, tensor in tensors.items()
