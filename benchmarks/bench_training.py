@@ -408,8 +408,9 @@ def _tune(model: GeneratorConfig, config: FinetuneConfig) -> float:
     start = add_adapters(made, config.lora)
     draws = config.data.model_copy(update={"word_dropout": 0.0, "pooled_only": 0.0})
     task = GeneratorTask(model, draws, rows, [], states, start=start)
+    training = config.training.model_copy(update={"checkpoint_seconds": 1e9})
     with tempfile.TemporaryDirectory() as folder:
-        steps = _Run(task, config.training, Path(folder), ALONE).steps()
+        steps = _Run(task, training, Path(folder), ALONE).steps()
         next(steps)
         begun = time.perf_counter()
         next(steps)

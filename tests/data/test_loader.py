@@ -50,7 +50,7 @@ def dataset(tmp_path: Path) -> Path:
 def test_by_range_is_what_all_at_once_is(dataset: Path) -> None:
     whole = load_clips(dataset)["train"]
     sharded = ShardedClips(dataset, "train", memory_bytes=1)
-    assert sharded.shard_sizes == [4, 2, 3]
+    assert sharded.group_sizes == [4, 2, 3]
     assert sharded.frames.tolist() == [len(clip) for clip in whole]
     for row, clip in enumerate(whole):
         assert sharded.name(row) == clip.id
@@ -85,19 +85,40 @@ def test_what_is_no_data_set(tmp_path: Path) -> None:
         ShardedClips(tmp_path, "train")
 
 
-def test_every_epoch_is_another_shuffle_of_all_clips() -> None:
-    order = EpochOrder([7, 0, 5, 8], window=2, seed=3)
+@pytest.mark.parametrize("window", [6, 100])
+def test_every_epoch_is_another_shuffle_of_all_clips(window: int) -> None:
+    sizes = [7, 5, 8]
+    order = EpochOrder(sizes, window=window, seed=3)
     first, second = order.take(0, 20), order.take(20, 20)
     assert sorted(first) == sorted(second) == list(range(20))
     assert first != second
     # Looked up anywhere, without what was before.
-    assert EpochOrder([7, 0, 5, 8], window=2, seed=3).take(15, 10) == (first + second)[15:25]
-    assert EpochOrder([7, 0, 5, 8], window=2, seed=4).take(0, 20) != first
+    assert EpochOrder(sizes, window=window, seed=3).take(15, 10) == (first + second)[15:25]
+    assert EpochOrder(sizes, window=window, seed=4).take(0, 20) != first
 
 
-def test_a_window_bounds_the_shards_that_are_open() -> None:
-    sizes = [10] * 12
-    order = EpochOrder(sizes, window=3)
-    clips = order.take(0, 120)
-    for start in range(0, 120, 30):
-        assert len({clip // 10 for clip in clips[start : start + 30]}) == 3
+def test_row_groups_are_read_once_an_epoch(tmp_path: Path) -> None:
+    """With room for a tenth of the clips; and neighbours of a row group do not stay together."""
+    dataset = tmp_path / "dataset"
+    (dataset / "shards").mkdir(parents=True)
+    (dataset / "splits").mkdir()
+    names = [f"s/{number:04d}" for number in range(1280)]
+    (dataset / "splits/train.txt").write_text("".join(f"{name}\n" for name in names))
+    for first in range(0, 1280, 320):
+        clips = [
+            Clip(name, torch.zeros(20, 272), ("x",), "s", "", True, name)
+            for name in names[first : first + 320]
+        ]
+        write_shard(clips, dataset / f"shards/s-{first:05d}.parquet")
+    whole = 1280 * 20 * 272 * 4
+    sharded = ShardedClips(dataset, "train", memory_bytes=whole // 4)
+    assert sharded.group_sizes == [64] * 20
+    assert sharded.window == pytest.approx(0.6 * 1280 / 4, abs=1)
+    order = EpochOrder(sharded.group_sizes, window=sharded.window)
+    clips = order.take(0, 2 * 1280)
+    for clip in clips:
+        assert sharded.name(clip) == names[clip]
+        assert sharded.bytes_in_memory <= whole // 4
+    assert sharded.groups_read <= 1.1 * 2 * 20
+    apart = torch.tensor(clips[:1280]).argsort().diff().abs().float()
+    assert 30 < apart.mean() < 120  # places between two clips that were one behind the other

@@ -14,11 +14,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from motionmill.data.loader import ShardedClips
 from motionmill.data.order import EpochOrder
 from motionmill.tokenizer.config import TokenizerRunConfig
+from motionmill.tokenizer.encode import STATISTICS_NAME
 from motionmill.tokenizer.task import TokenizerTask
 from motionmill.tokenizer.train import normalizer_of, train_tokenizer
 from motionmill.training.checkpoint import list_checkpoints
@@ -41,7 +42,6 @@ def config(gib: float, *, micro_batches: int = 1) -> TokenizerRunConfig:
                 "window_frames": 16,
                 "batch_size": 4,
                 "stream": True,
-                "stream_shards": 2,
                 "stream_gib": gib,
             },
             "training": {
@@ -63,18 +63,29 @@ def losses(run: Path, name: str = "train/loss") -> list[float]:
     return [row[name] for row in map(json.loads, lines) if name in row]
 
 
-def test_the_losses_of_a_row_group_in_memory_are_those_of_all(
-    dataset: Path, tmp_path: Path
-) -> None:
-    little, much = tmp_path / "little", tmp_path / "much"
-    train_tokenizer(config(1e-9), dataset, little)
-    train_tokenizer(config(1.0), dataset, much)
-    assert losses(little) == losses(much)
-    assert len(losses(much)) == STEPS
-    errors = losses(much, "train/all")  # the whole loss rises, as terms grow in
+@pytest.mark.parametrize("gib", [1e-9, 1.0])
+def test_it_learns_from_shards_read_by_range(gib: float, dataset: Path, tmp_path: Path) -> None:
+    """Also with room for no more than one row group."""
+    train_tokenizer(config(gib), dataset, tmp_path / "run")
+    assert len(losses(tmp_path / "run")) == STEPS
+    errors = losses(tmp_path / "run", "train/all")  # the whole loss rises, as terms grow in
     assert errors[-1] < 0.99 * errors[0]
-    report = json.loads((much / "report.json").read_text(encoding="utf-8"))
+    report = json.loads((tmp_path / "run/report.json").read_text(encoding="utf-8"))
     assert report == {}  # this data set holds out no test clips
+
+
+def test_the_normaliser_is_of_the_data_sets_statistics(dataset: Path, tmp_path: Path) -> None:
+    """Where they are of the same frames; a data set without them is read once."""
+    train_tokenizer(config(1.0), dataset, tmp_path / "read")
+    clips = ShardedClips(dataset, "train")
+    own = {"mean": torch.full((272,), 0.5), "std": torch.full((272,), 2.0)}
+    for frames, used in ((int(clips.frames.sum()), True), (7, False)):
+        save_file(own, dataset / "statistics.safetensors", {"train_frames": str(frames)})
+        run = tmp_path / str(frames)
+        train_tokenizer(config(1.0), dataset, run)
+        stored = [load_file(x / STATISTICS_NAME) for x in (run, tmp_path / "read")]
+        assert torch.equal(stored[0]["mean"], own["mean"].to(stored[0]["mean"])) == used
+        assert torch.equal(stored[0]["mean"], stored[1]["mean"]) != used
 
 
 def test_any_number_of_processes_takes_the_same_clips(dataset: Path) -> None:
@@ -88,7 +99,7 @@ def test_any_number_of_processes_takes_the_same_clips(dataset: Path) -> None:
         clips,
         [],
         normalizer=normalizer_of(clips),
-        order=EpochOrder(clips.shard_sizes, window=2, seed=3),
+        order=EpochOrder(clips.group_sizes, window=2, seed=3),
         name=clips.name,
         micro_batches=2,
     )
@@ -113,7 +124,7 @@ def test_kills_at_random_steps_change_nothing(dataset: Path, tmp_path: Path) -> 
         "    time.sleep(0.1)\n"
         "    return plain(task, number)\n"
         "TokenizerTask._batch = slow\n"
-        "train_tokenizer(config(1e-9), Path(sys.argv[1]), Path(sys.argv[2]))\n"
+        "train_tokenizer(config(1.0), Path(sys.argv[1]), Path(sys.argv[2]))\n"
     )
     path = f"{ROOT}{os.pathsep}{ROOT / 'src'}"
     environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}

@@ -13,10 +13,12 @@ from torch import Tensor
 
 from motionmill.data.clip import Clip
 from motionmill.data.config import SPLITS, Split
+from motionmill.data.folder import Folder
 from motionmill.data.shards import read_shard
 from motionmill.motion.features import NUM_FEATURES
 
 _SHOWN = 3
+_SHUFFLED_SHARE = 0.6  # of the memory; the rest is for row groups that are begun or not quite done
 
 
 def load_clips(
@@ -53,7 +55,8 @@ class ShardedClips(Sequence[Tensor]):
 
     Attributes:
         frames: (clips,) their lengths.
-        shard_sizes: how many of the clips are in each shard.
+        group_sizes: how many of the clips are in each row group.
+        groups_read: how many row groups were read so far, those read again included.
     """
 
     def __init__(
@@ -79,29 +82,30 @@ class ShardedClips(Sequence[Tensor]):
         self._groups: OrderedDict[tuple[int, int], _Group] = OrderedDict()
         listed = split_ids(dataset, split)
         places: list[tuple[int, int, int, int]] = []
-        self.shard_sizes: list[int] = []
-        found = 0
+        found = self._bytes = self.groups_read = 0
         for number, path in enumerate(self._paths):
-            before = len(places)
             for group, row, values in _rows(path):
                 if values["id"] in listed:
                     found += 1
                     if values["commercial"] or not commercial_only:
                         places.append((number, group, row, values["frames"]))
-            self.shard_sizes.append(len(places) - before)
         if found < len(listed):
             _say_missing(dataset, listed)
         if not places and not may_be_empty:
             raise ValueError(f"{dataset}: no clips in {split}")
         self._places = np.asarray(places, np.int32).reshape(-1, 4)
         self.frames = self._places[:, 3]
+        _, counts = np.unique(self._places[:, :2], axis=0, return_counts=True)
+        self.group_sizes: list[int] = counts.tolist()
 
     def __len__(self) -> int:
         return len(self._places)
 
     def __getitem__(self, index: Any) -> Any:
-        shard, group, row, _ = self._places[index]
-        return self._group(int(shard), int(group)).features[row]
+        shard, group, row, frames = self._places[index]
+        features = self._group(int(shard), int(group)).features[int(row)].as_buffer()
+        numbers = np.frombuffer(features, np.float32).reshape(int(frames), NUM_FEATURES)
+        return torch.from_numpy(numbers.copy())
 
     def name(self, index: int) -> str:
         """The id of a clip."""
@@ -111,23 +115,31 @@ class ShardedClips(Sequence[Tensor]):
     @property
     def bytes_in_memory(self) -> int:
         """Of the row groups that are kept."""
-        return sum(clip.nbytes for group in self._groups.values() for clip in group.features)
+        return self._bytes
+
+    @property
+    def window(self) -> int:
+        """How many clips can be shuffled together (see `EpochOrder`) while each row group is read once an epoch."""
+        bytes_a_clip = float(self.frames.mean()) * NUM_FEATURES * 4
+        return max(1, int(_SHUFFLED_SHARE * self._memory / bytes_a_clip))
 
     def _group(self, shard: int, group: int) -> _Group:
         key = (shard, group)
         if key not in self._groups:
-            self._groups[key] = _read_group(self._paths[shard], group)
-            while len(self._groups) > 1 and self.bytes_in_memory > self._memory:
-                self._groups.popitem(last=False)
+            read = self._groups[key] = _read_group(self._paths[shard], group)
+            self.groups_read += 1
+            self._bytes += read.features.nbytes
+            while len(self._groups) > 1 and self._bytes > self._memory:
+                self._bytes -= self._groups.popitem(last=False)[1].features.nbytes
         self._groups.move_to_end(key)
         return self._groups[key]
 
 
 class _Group(NamedTuple):
-    """A row group: ids and features (T, 272) of its clips."""
+    """A row group: ids of its clips, and their features as Arrow has them, a binary array of float32 (T, 272)."""
 
     ids: list[str]
-    features: list[Tensor]
+    features: Any
 
 
 def _read_shard(path: Path) -> Iterator[Clip]:
@@ -147,6 +159,21 @@ def shard_paths(dataset: Path) -> list[Path]:
             f"{dataset}: not a data set (no splits/); make one with `motionmill data run`"
         )
     return sorted((dataset / "shards").glob("*.parquet"))
+
+
+def train_statistics(dataset: Path) -> tuple[int, Tensor, Tensor] | None:
+    """Frames of the training clips, their mean (272,) and deviation (272,), where the data set has them."""
+    from safetensors import SafetensorError, safe_open
+
+    path = Folder(dataset).statistics
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(str(path), "pt") as file:
+            frames = int((file.metadata() or {})["train_frames"])
+            return frames, file.get_tensor("mean"), file.get_tensor("std")
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise ValueError(f"{path}: damaged ({error}); give `motionmill data run` again") from None
 
 
 def split_ids(dataset: Path, split: Split) -> frozenset[str]:
@@ -191,16 +218,17 @@ def _rows(path: Path) -> Iterator[tuple[int, int, dict[str, Any]]]:
 
 def _read_group(path: Path, group: int) -> _Group:
     """The clips of a row group."""
+    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path) as file:
-        rows = file.read_row_group(group, columns=["id", "frames", "features"]).to_pylist()
-    clips = []
-    for row in rows:
-        numbers = np.frombuffer(row["features"], np.float32)
-        check_features(path, row["id"], numbers.size, row["frames"])
-        clips.append(torch.from_numpy(numbers.reshape(-1, NUM_FEATURES).copy()))
-    return _Group([row["id"] for row in rows], clips)
+        table = file.read_row_group(group, columns=["id", "frames", "features"], use_threads=False)
+    ids = table["id"].to_pylist()
+    features = table["features"].combine_chunks()
+    bytes_of = pc.binary_length(features).to_pylist()
+    for name, size, frames in zip(ids, bytes_of, table["frames"].to_pylist(), strict=True):
+        check_features(path, name, size // 4, frames)
+    return _Group(ids, features)
 
 
 def check_features(path: Path, name: str, count: int, frames: int) -> None:

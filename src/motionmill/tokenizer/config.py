@@ -109,8 +109,9 @@ class TokenizerDataConfig(Config):
         0, ge=0, description="gestures of a style are composed of others until there are so many"
     )
     stream: bool = Field(False, description="read shards by range, in epochs; for large data sets")
-    stream_shards: int = Field(16, gt=0, description="shards that are shuffled together")
-    stream_gib: float = Field(2.0, gt=0, description="memory for what was read last")
+    stream_gib: float = Field(
+        2.0, gt=0, description="memory of a process for clips that are shuffled together"
+    )
 
     @model_validator(mode="after")
     def _check(self) -> TokenizerDataConfig:

@@ -20,7 +20,7 @@ from motionmill.config import save_config
 from motionmill.data.captions import word_weight
 from motionmill.data.clip import Clip
 from motionmill.data.compose import fill
-from motionmill.data.loader import ShardedClips, load_clips
+from motionmill.data.loader import ShardedClips, load_clips, train_statistics
 from motionmill.data.order import EpochOrder
 from motionmill.data.split_config import Split
 from motionmill.data.statistics import moments_of
@@ -161,13 +161,17 @@ def _streamed(config: TokenizerRunConfig, data: Path) -> _Material:
             groups[clips.name(row).partition("/")[0]].append(clips[row])
         return groups
 
-    order = EpochOrder(
-        training.shard_sizes, window=config.data.stream_shards, seed=config.training.seed
-    )
+    order = EpochOrder(training.group_sizes, window=training.window, seed=config.training.seed)
+
+    def fit() -> Normalizer:
+        """By the data set's own statistics where they are of these clips; else all are read once."""
+        known = train_statistics(data)
+        if known is None or known[0] != training.frames.sum():
+            return normalizer_of(training)
+        return Normalizer.fit(*known[1:])
+
     shown = [held_out[row] for row in _spread(range(len(held_out)), _MAX_CLIPS_WHILE_TRAINING)]
-    return _Material(
-        training, shown, lambda: normalizer_of(training), tested, training.name, order=order
-    )
+    return _Material(training, shown, fit, tested, training.name, order=order)
 
 
 def normalizer_of(clips: Iterable[Tensor]) -> Normalizer:
