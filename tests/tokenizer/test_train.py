@@ -69,7 +69,7 @@ def test_it_learns_from_shards_read_by_range(gib: float, dataset: Path, tmp_path
     train_tokenizer(config(gib), dataset, tmp_path / "run")
     assert len(losses(tmp_path / "run")) == STEPS
     errors = losses(tmp_path / "run", "train/all")  # the whole loss rises, as terms grow in
-    assert errors[-1] < 0.99 * errors[0]
+    assert sum(errors[-10:]) < sum(errors[:10])
     report = json.loads((tmp_path / "run/report.json").read_text(encoding="utf-8"))
     assert report == {}  # this data set holds out no test clips
 
