@@ -64,6 +64,7 @@ def retarget(
     turned = _from_rest(rig, rotations)
     corrections = _corrections(rig, motion.skeleton, target)
     world = _world_rotations(rig, motion.skeleton, target, turned, corrections)
+    world = _with_neck_along(world, rig, target, positions)
     ratio = target.leg_length / leg_length(rig, motion.skeleton)
     correct = correct and not _same_body(rig, motion.skeleton, target, ratio)
     if correct:
@@ -150,6 +151,18 @@ def _world_rotations(
         else:
             world[name] = world[target.names[parent]]
     return torch.stack([world[name] for name in target.names], dim=1)
+
+
+def _with_neck_along(world: Tensor, rig: Rig, target: Skeleton, positions: Tensor) -> Tensor:
+    """World rotations (T, 22, 3, 3) whose neck points where the source's does, which may bend at joints between."""
+    if "neck" not in rig.joints or "head" not in rig.joints:
+        return world
+    neck, head = target.index("neck"), target.index("head")
+    own = world[:, neck] @ target.offsets[head].to(world)
+    theirs = positions[:, rig.joints["head"]] - positions[:, rig.joints["neck"]]
+    world = world.clone()
+    world[:, neck] = rotation_between(own, theirs) @ world[:, neck]
+    return world
 
 
 def _stiff(turned: dict[str, Tensor], side: str) -> bool:
