@@ -15,8 +15,12 @@ from motionmill.motion.footlock import foot_targets, resting
 from motionmill.motion.legs import legs_of, with_feet
 from motionmill.motion.motion import Motion
 
-_CALM: Final = 0.4  # m/s; the faster a low foot that does not rest, the less it must step as the source's does
-_FLAT: Final = 0.01  # metres; a resting foot whose heel is this far over its ball stands on the ball
+_CALM: Final = (
+    0.4  # m/s; the faster a low foot that does not rest, the less it must step as the source's does
+)
+_FLAT: Final = (
+    0.01  # metres; a resting foot whose heel is this far over its ball stands on the ball
+)
 
 
 def follow_feet(motion: Motion, feet: Tensor) -> Motion:
