@@ -1,6 +1,6 @@
 """Contact sheets of how every source of motion capture is carried over to our skeleton.
 
-    python benchmarks/retarget_sheets.py ../shared/data OUTPUT [--clips 24] [--only bandai snu2]
+    python benchmarks/retarget_sheets.py ../shared/data OUTPUT [--clips 24] [--only bandai snu2] [--ids ID ...]
 
 Writes OUTPUT/SOURCE_N.png (source left of result, left limbs red, right limbs blue). The numbers are printed by
 `motionmill inspect --retarget-report ../shared/data/SOURCE ...`.
@@ -33,13 +33,17 @@ def main() -> None:
     parser.add_argument("output", type=Path)
     parser.add_argument("--clips", type=int, default=24, help="clips of a source on the sheets")
     parser.add_argument("--only", nargs="*", default=SOURCES, help="folders to do")
+    parser.add_argument("--ids", nargs="*", help="clips to draw; by default evenly spread ones")
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
     for source in arguments.only:
         clips = read_folder(arguments.data / source)
         step = max(1, len(clips) // arguments.clips)
-        draw_sheets(clips[::step][: arguments.clips], arguments.output / source)
+        chosen = clips[::step][: arguments.clips]
+        if arguments.ids:
+            chosen = [clip for clip in clips if clip.id in arguments.ids]
+        draw_sheets(chosen, arguments.output / source)
 
 
 def draw_sheets(clips: list[PackedClip], stem: Path) -> None:

@@ -37,11 +37,12 @@ def test_what_is_found(folder: Path, shared: Path) -> None:
 def test_the_report_has_a_row_a_rig_and_says_what_was_left_out(folder: Path) -> None:
     seen = []
     text = retarget_report([folder], watch=lambda items: (seen.append(i) or i for i in items))
-    head, row, left = text.splitlines()
+    head, row, left, passed = text.splitlines()
     assert "bones deg" in head
     assert row.startswith("inner, mixamo")
     assert row.endswith("ok")
     assert left.startswith("left out: inner/broken.bvh: broken.bvh, line")
+    assert passed == "passed over: other: 1 .txt, mostly no motions; name their format with --from"
     assert len(seen) == 2
 
 
@@ -57,6 +58,11 @@ def test_one_in_so_many(shared: Path) -> None:
 
 def test_nothing_to_report(folder: Path) -> None:
     with pytest.raises(ValueError, match=r"no motion files in .*other"):
+        retarget_report([folder / "other"])
+    (folder / "other" / "take.FBX").write_bytes(b"Kaydara FBX Binary")
+    with pytest.raises(
+        ValueError, match=r"passed over other: 1 \.fbx, a kind that is written but not read"
+    ):
         retarget_report([folder / "other"])
 
 

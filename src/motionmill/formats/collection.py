@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from motionmill.motion.motion import Motion
+
+_WRITTEN_ONLY = (".fbx", ".usd", ".usda", ".usdc", ".usdz")
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def retarget_report(
     """A table of how well motions are carried over to our skeleton.
 
     A row a folder and rig, one a folder with several rigs, and a line for every motion that could not be read or whose
-    rig is not known.
+    rig is not known, and for every kind of file that was passed over in a folder.
 
     Args:
         paths: see `motions_in`.
@@ -91,8 +93,11 @@ def retarget_report(
     items = [
         item for path in paths for item in list(motions_in(path, format=format, fps=fps))[::every]
     ]
+    passed = [line for path in paths if format is None for line in _passed_over(path)]
     if not items:
-        raise ValueError(f"no motion files in {', '.join(map(str, paths))}")
+        raise ValueError(
+            f"no motion files in {', '.join(map(str, paths))}{''.join(f'; passed over {line}' for line in passed)}"
+        )
     rigs: dict[str, dict[str, list[Transfer]]] = defaultdict(lambda: defaultdict(list))
     left_out = []
     for item in watch(items):
@@ -109,4 +114,26 @@ def retarget_report(
         for rig, rows in parts.items():
             groups[f"{group}, {rig}"] = rows
     lines = [table(groups)] if groups else []
-    return "\n".join(lines + [f"left out: {line}" for line in left_out])
+    lines += [f"left out: {line}" for line in left_out]
+    return "\n".join(lines + [f"passed over: {line}" for line in passed])
+
+
+def _passed_over(path: Path) -> list[str]:
+    """A line for every kind of motion file that `motions_in` does not take from a folder, and what to do about it."""
+    from motionmill.formats.reading import READERS, suffixes_of
+
+    if not path.is_dir() or (path / "manifest.jsonl").is_file():
+        return []
+    lines = [line for inside in sorted(path.iterdir()) for line in _passed_over(inside)]
+    suffixes = Counter(inside.suffix.lower() for inside in path.iterdir() if inside.is_file())
+    for suffix, count in sorted(suffixes.items()):
+        if suffix in _WRITTEN_ONLY:
+            lines.append(
+                f"{path.name}: {count} {suffix}, a kind that is written but not read; export .glb or .bvh, e.g. with "
+                "Blender"
+            )
+        elif suffix in READERS and suffix not in suffixes_of(None):
+            lines.append(
+                f"{path.name}: {count} {suffix}, mostly no motions; name their format with --from"
+            )
+    return lines

@@ -64,6 +64,7 @@ def retarget(
     turned = _from_rest(rig, rotations)
     corrections = _corrections(rig, motion.skeleton, target)
     world = _world_rotations(rig, motion.skeleton, target, turned, corrections)
+    world = _with_neck_along(world, rig, target, positions)
     ratio = target.leg_length / leg_length(rig, motion.skeleton)
     correct = correct and not _same_body(rig, motion.skeleton, target, ratio)
     if correct:
@@ -152,6 +153,18 @@ def _world_rotations(
     return torch.stack([world[name] for name in target.names], dim=1)
 
 
+def _with_neck_along(world: Tensor, rig: Rig, target: Skeleton, positions: Tensor) -> Tensor:
+    """World rotations (T, 22, 3, 3) whose neck points where the source's does, which may bend at joints between."""
+    if "neck" not in rig.joints or "head" not in rig.joints:
+        return world
+    neck, head = target.index("neck"), target.index("head")
+    own = world[:, neck] @ target.offsets[head].to(world)
+    theirs = positions[:, rig.joints["head"]] - positions[:, rig.joints["neck"]]
+    world = world.clone()
+    world[:, neck] = rotation_between(own, theirs) @ world[:, neck]
+    return world
+
+
 def _stiff(turned: dict[str, Tensor], side: str) -> bool:
     """Whether the toes never bend, so that their axes tell nothing."""
     bend = turned[f"{side}_ankle"].transpose(-1, -2) @ turned[f"{side}_foot"]
@@ -216,20 +229,28 @@ def _corrections(rig: Rig, source: Skeleton, target: Skeleton) -> dict[str, Tens
             result[f"{side}_{start}"] = between(f"{side}_{start}", f"{side}_{end}")
         result[f"{side}_wrist"] = result[f"{side}_elbow"]
         if f"{side}_foot" in rig.joints:
-            bone = theirs[rig.joints[f"{side}_foot"]] - theirs[rig.joints[f"{side}_ankle"]]
-            if float(bone[1]) < -2 * float(bone[[0, 2]].norm()):  # axes of the foot unknown
+            sole = level(theirs[rig.joints[f"{side}_foot"]] - theirs[rig.joints[f"{side}_ankle"]])
+            if sole is None:
                 result[f"{side}_ankle"] = between(f"{side}_ankle", f"{side}_foot")
             else:
-                result[f"{side}_ankle"] = _straight_ahead(bone)
+                result[f"{side}_ankle"] = _straight_ahead(sole)
             result[f"{side}_foot"] = result[f"{side}_ankle"]
     if "neck" in rig.joints and "head" in rig.joints:
         result["neck"] = between("neck", "head")
     return result
 
 
-def _straight_ahead(bone: Tensor) -> Tensor:
+def level(bone: Tensor) -> Tensor | None:
+    """The level direction (3,) of the sole under a bone (3,) from ankle to ball in the rest pose, in which feet are
+    flat; None where the bone points down, so that the axes of the foot are not known."""
+    if float(bone[1]) < -2 * float(bone[[0, 2]].norm()):
+        return None
+    return bone * bone.new_tensor([1.0, 0.0, 1.0])
+
+
+def _straight_ahead(sole: Tensor) -> Tensor:
     """(3, 3) turn about Y from straight ahead to where a foot points."""
-    return yaw_matrix(torch.atan2(bone[0], bone[2]))
+    return yaw_matrix(torch.atan2(sole[0], sole[2]))
 
 
 def _mean(positions: Tensor, rig: Rig, part: str) -> Tensor:
