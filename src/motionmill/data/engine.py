@@ -210,8 +210,9 @@ def _extract_and_measure(run: _Run, units: Sequence[str]) -> None:
         for unit in read
         if made_from(folder.file("candidates", unit.name)) != measured_from(folder, unit, config)
     ]
+    keys = {unit.name: len(unit.keys) for unit in read}
     start = functools.partial(start_measuring, folder.root, config)
-    _do(run, Step("measure", start), missing, "candidates")
+    _do(run, Step("measure", start), _largest_first(missing, keys.__getitem__), "candidates")
 
 
 def _extract(run: _Run, videos: Sequence[Unit]) -> None:
@@ -223,6 +224,8 @@ def _extract(run: _Run, videos: Sequence[Unit]) -> None:
         if made_from(folder.file("extracted", unit.name)) != extracted_from(unit, config)
         or (config.estimator == "work list" and not results_noted(folder, unit))
     ]
+    sizes = {unit.name: sum(_size(unit.path / key) for key in unit.keys) for unit in videos}
+    missing = _largest_first(missing, sizes.__getitem__)
     start = functools.partial(start_extracting, folder.root, config, run.ready)
     _do(run, Step("extract", start, Needs(gpus=run.gpus, model=True)), missing, "extracted")
 
@@ -252,13 +255,14 @@ def _finish(run: _Run, units: Sequence[str], *, asks: bool = True) -> Summary:
         seconds = time.perf_counter() - begun
         run.journal.add({"step": "decide", "tally": {"seconds.decide": seconds, "kept": kept}})
         run.progress("decide", 1, 1)
+    ordered = _largest_first(units, lambda unit: _size(folder.file("candidates", unit)))
     if asks or not (config.caption.url or config.rewrite.url):
         model = bool(config.caption.url or config.rewrite.url)
         needs = Needs(cpus=0.25, model=True) if model else Needs()
         start = functools.partial(start_captioning, folder.root, config)
-        _do(run, Step("caption", start, needs), units, "captions")
+        _do(run, Step("caption", start, needs), ordered, "captions")
     start = functools.partial(start_packing, folder.root, config)
-    tallies = _do(run, Step("pack", start), units, "shards")
+    tallies = _do(run, Step("pack", start), ordered, "shards")
     run.journal.add({"step": "card", "begun": time.time(), "units": 1})
     begun = time.perf_counter()
     gather(folder, units)
@@ -268,6 +272,15 @@ def _finish(run: _Run, units: Sequence[str], *, asks: bool = True) -> Summary:
         int(sum(tally[name] for tally in tallies)) for name in ("kept", "rejected", "waiting")
     )
     return Summary(kept, rejected, waiting)
+
+
+def _largest_first(units: Sequence[str], size: Callable[[str], int]) -> list[str]:
+    """The order of work: a film of two hours that is begun last would be waited for by all workers."""
+    return sorted(units, key=lambda unit: (-size(unit), unit))
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0
 
 
 def _do(run: _Run, step: Step, units: Sequence[str], part: str = "") -> list[Tally]:
