@@ -20,7 +20,7 @@ from typing import Final
 from motionmill.config import load_recipe, save_config
 from motionmill.data.candidates import check_whole, made_from
 from motionmill.data.captioning import start_captioning
-from motionmill.data.card import write_card
+from motionmill.data.card import surveyor_of, write_card
 from motionmill.data.config import DataConfig
 from motionmill.data.decisions import decide_all, decided_from, decisions_made_from
 from motionmill.data.executor import DamagedFileError, Executor, Failed, Needs, Step, Tally
@@ -262,11 +262,12 @@ def _finish(run: _Run, units: Sequence[str], *, asks: bool = True) -> Summary:
         start = functools.partial(start_captioning, folder.root, config)
         _do(run, Step("caption", start, needs), ordered, "captions")
     start = functools.partial(start_packing, folder.root, config)
-    tallies = _do(run, Step("pack", start), ordered, "shards")
+    surveyor = surveyor_of(folder, run.config)  # counts while the workers pack
+    tallies = _do(run, Step("pack", start), ordered, "shards", then=surveyor.add)
     run.journal.add({"step": "card", "begun": time.time(), "units": 1})
     begun = time.perf_counter()
     gather(folder, units)
-    write_card(folder, run.config)
+    write_card(folder, run.config, surveyor.result())
     run.journal.add({"step": "card", "tally": {"seconds.card": time.perf_counter() - begun}})
     kept, rejected, waiting = (
         int(sum(tally[name] for tally in tallies)) for name in ("kept", "rejected", "waiting")
@@ -283,8 +284,14 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.is_file() else 0
 
 
-def _do(run: _Run, step: Step, units: Sequence[str], part: str = "") -> list[Tally]:
-    """A step over units, noted in the journal.
+def _do(
+    run: _Run,
+    step: Step,
+    units: Sequence[str],
+    part: str = "",
+    then: Callable[[str], None] = lambda unit: None,
+) -> list[Tally]:
+    """A step over units, noted in the journal; `then` is told of each that is done.
 
     Raises:
         DamagedFileError: a unit needs a file that is not whole.
@@ -306,6 +313,7 @@ def _do(run: _Run, step: Step, units: Sequence[str], part: str = "") -> list[Tal
         else:
             tallies.append(outcome.tally)
             _note(run, step, outcome.unit, outcome.tally, part)
+            then(outcome.unit)
             if outcome.tally.get("endpoint_down"):
                 logger.warning("%s: the endpoint fails; the other clips wait", outcome.unit)
                 break
