@@ -152,7 +152,8 @@ class Surveyor:
             decision, said = decisions.get(candidate.id), words.get(candidate.id)
             if not _count(self._counts, candidate, decision, said):
                 continue
-            assert said is not None and decision is not None
+            assert said is not None
+            assert decision is not None
             texts += said.captions
             for name in self._spread_over:
                 if name in candidate.measurements:
