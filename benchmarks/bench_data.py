@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import json
 import os
 import re
@@ -131,25 +132,41 @@ def one_command(source: Path, workers: int) -> dict[str, Any]:
     save_config(loose(), recipe)
     command = [sys.executable, "-m", "motionmill", "data", "run", str(recipe)]
     command += ["--input", str(source), "-o", str(output), "--workers", str(workers)]
-    begun = time.perf_counter()
+    begun, clock = time.perf_counter(), time.time()
     watch = Workers()
     watch.start()
     alone = {**os.environ, "OMP_NUM_THREADS": "1"}  # one worker is one thread
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=alone)
-    seconds = time.perf_counter() - begun
-    watch.stop()
-    if done.returncode:
-        raise RuntimeError(done.stderr[-2000:])
+    with tempfile.TemporaryFile(
+        "w+"
+    ) as told:  # a pipe would also wait for what ends after the command
+        done = subprocess.run(command, stdout=told, stderr=told, check=False, env=alone)
+        seconds = time.perf_counter() - begun
+        watch.stop()
+        if done.returncode:
+            told.seek(0)
+            raise RuntimeError(told.read()[-2000:])
     stages, clips = tallies(output)
+    steps = steps_on_the_clock(output, clock, clock + seconds)
     shutil.rmtree(output)
     return {
         "clips": clips,
         "workers": workers,
         "seconds": round(seconds, 2),
+        "seconds_of_steps": steps,
         "clips_a_second": round(clips / seconds, 1),
         "cpu_ms_a_clip": round(1e3 * watch.seconds / clips, 3),
         "stage_ms_a_clip": {name: round(1e3 * value / clips, 3) for name, value in stages.items()},
     }
+
+
+def steps_on_the_clock(dataset: Path, begun: float, end: float) -> dict[str, float]:
+    """How long each step took, from the start of the command to its end."""
+    steps = [("start", begun)]
+    for entry in Journal(Folder(dataset)):
+        if "begun" in entry:
+            steps.append((entry["step"], entry["begun"]))
+    steps.append(("", end))
+    return {name: round(stop - at, 2) for (name, at), (_, stop) in itertools.pairwise(steps)}
 
 
 def tallies(dataset: Path) -> tuple[dict[str, float], int]:
