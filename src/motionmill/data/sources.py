@@ -7,8 +7,9 @@ any worker finds its recordings again without listing the others.
 from __future__ import annotations
 
 import functools
+import itertools
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -23,6 +24,7 @@ Kind = Literal["packed", "motionmillion", "humanml3d", "files", "videos"]
 
 VIDEO_SUFFIXES: Final = (".mp4", ".mov", ".mkv", ".avi", ".webm", ".m4v", ".mpg", ".mpeg")
 _MAX_CAPTION_BYTES: Final = 1 << 20
+_SHOWN_NAMES: Final = 3
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,7 @@ def find_inputs(paths: Sequence[Path], config: ReadConfig) -> list[Input]:
             found[one.source, one.kind] = Input(
                 one.kind, one.source, one.path, tuple(dict.fromkeys(keys))
             )
+    _check_names(found.values())
     return list(found.values())
 
 
@@ -164,6 +167,29 @@ def _inputs_at(path: Path, config: ReadConfig) -> Iterator[Input]:
         yield from _inputs_at(folder, config)
 
 
+def _check_names(inputs: Iterable[Input]) -> None:
+    """Raise ValueError where names cannot be ids: lists of ids are UTF-8 text, one a line."""
+    names = (f"{one.source}/{key}" for one in inputs for key in one.keys)
+    bad = [name for name in names if not _is_utf8(name) or len(name.splitlines()) > 1]
+    if bad:
+        plain = (
+            name.encode(errors="surrogateescape").decode(errors="backslashreplace") for name in bad
+        )
+        shown = "; ".join(repr(name) for name in itertools.islice(plain, _SHOWN_NAMES))
+        raise ValueError(
+            f"{len(bad)} names are not UTF-8 or have line breaks in them (first: {shown}); "
+            "rename them: ids of clips are made of them"
+        )
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _layout(path: Path) -> tuple[Kind, Path] | None:
     places: tuple[tuple[Kind, str], ...] = (
         ("motionmillion", motionmillion.VECTORS),
@@ -178,8 +204,13 @@ def _listing(root: Path, config: ReadConfig) -> tuple[list[str], list[str], list
     suffixes = reading.suffixes_of(config.format)
     motions, videos, own = [], [], []
     waiting = [root]
+    been: set[tuple[int, int]] = set()  # links may lead back to where they are
     while waiting:
         folder = waiting.pop()
+        found = folder.stat()
+        if (found.st_dev, found.st_ino) in been:
+            continue
+        been.add((found.st_dev, found.st_ino))
         for path in sorted(folder.iterdir()):
             if path.name.startswith("."):
                 continue
