@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ from motionmill.data.config import ReadConfig
 from motionmill.formats import humanml3d, motionmillion, packed, reading
 from motionmill.formats.clips import names_below
 from motionmill.motion.motion import Motion
+
+logger = logging.getLogger(__name__)
 
 Kind = Literal["packed", "motionmillion", "humanml3d", "files", "videos"]
 
@@ -219,6 +222,8 @@ def _listing(root: Path, config: ReadConfig) -> tuple[list[str], list[str], list
                     own.append(path)
                 elif not (path / "units").is_dir():  # a data set of ours is no input
                     waiting.append(path)
+            elif not path.is_file():
+                logger.warning("%s is left out: it leads to no file", path)
             elif path.suffix.lower() in VIDEO_SUFFIXES:
                 videos.append(path.relative_to(root).as_posix())
             elif path.suffix.lower() in suffixes and not path.name.endswith(".qpos.npz"):
