@@ -17,9 +17,14 @@ from pathlib import Path
 
 import pytest
 
-from motionmill.data.engine import RunError
+from motionmill.config import save_config
+from motionmill.data.config import ReadConfig
+from motionmill.data.engine import RunError, build
+from motionmill.data.folder import Folder
 from motionmill.data.pack import read_rejects
-from tests.data.drive import contents, make_inputs, run
+from motionmill.data.sources import find_inputs
+from motionmill.data.units import plan_units
+from tests.data.drive import config, contents, make_inputs, people, run
 
 ROOT = Path(__file__).resolve().parents[2]
 STEPS = ("extract", "measure", "decide", "caption", "pack", "card")
@@ -242,3 +247,20 @@ def test_two_runs_at_once(inputs: Path, tmp_path: Path) -> None:
     folder.make()
     with locked(folder), pytest.raises(ValueError, match="another run"):
         run(inputs, folder.root)
+
+
+def test_files_that_were_deleted_are_rows_and_an_input_that_is_away_is_not(tmp_path: Path) -> None:
+    inputs = make_inputs(tmp_path / "people", motions=4, videos=2)
+    Folder(tmp_path / "dataset").make()
+    plan_units(Folder(tmp_path / "dataset"), find_inputs([inputs], ReadConfig()), config().units)
+    save_config(config(), tmp_path / "dataset" / "config.yaml")
+    (inputs / "take001.bvh").unlink()
+    (inputs / "film0.mp4").unlink()
+    inputs.rename(tmp_path / "elsewhere")
+    with pytest.raises(RunError, match="No such file"):
+        build([], tmp_path / "dataset", config(), ready=people)
+    (tmp_path / "elsewhere").rename(inputs)
+    build([], tmp_path / "dataset", config(), ready=people)
+    rejects = {reject.id: reject for reject in read_rejects(tmp_path / "dataset")}
+    assert rejects["people/take001.bvh"].reason == "take001.bvh: not there any more"
+    assert rejects["people/film0.mp4"].reason == "film0.mp4: not there any more"

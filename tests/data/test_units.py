@@ -13,8 +13,10 @@ from motionmill.data.config import ReadConfig, UnitConfig
 from motionmill.data.executor import Outcome, Step
 from motionmill.data.folder import Folder
 from motionmill.data.pool import ProcessPool
-from motionmill.data.sources import Input, find_inputs
+from motionmill.data.sources import Input, caption_lines, find_inputs
+from motionmill.data.survey import reason_in_general
 from motionmill.data.units import plan_units, read_units
+from motionmill.data.why import sheet_name
 from tests.data.drive import make_inputs, run
 
 
@@ -71,6 +73,28 @@ def test_links_that_lead_back_or_nowhere(tmp_path: Path, caplog: pytest.LogCaptu
     (one,) = find_inputs([tmp_path / "takes"], ReadConfig())
     assert one.keys == ("inner/walk.bvh",)
     assert "gone.bvh is left out: it leads to no file" in caplog.text
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_captions_in_the_encodings_of_editors(encoding: str, tmp_path: Path) -> None:
+    (tmp_path / "walk.txt").write_bytes("a person drinks café\n\nzwei # note\n".encode(encoding))
+    assert caption_lines(tmp_path / "walk.bvh") == ["a person drinks café", "zwei"]
+
+
+def test_reasons_without_what_belongs_to_one_file() -> None:
+    assert reason_in_general("my take.bvh, line 3: expected X, got 'y: z'") == "expected X"
+    assert (
+        reason_in_general("a film.mp4: no video in it, only audio") == "no video in it, only audio"
+    )
+    assert reason_in_general("frozen for a time") == "frozen for a time"
+    assert reason_in_general("contained in a/b.bvh") == "contained in another clip"
+
+
+def test_sheets_have_names_that_files_can_have() -> None:
+    assert sheet_name('bandai/walk "1".bvh@30') == "bandai_walk _1_.bvh@30.png"
+    one, other = (sheet_name(f"people/{'ö' * 200}{end}") for end in "ab")
+    assert one != other
+    assert len(one.encode()) < 220
 
 
 class Noting(ProcessPool):

@@ -92,12 +92,12 @@ def why(
         output: where the contact sheet (.png) goes; into the data set's folder run/ by default.
     """
     from motionmill.data.folder import open_folder
-    from motionmill.data.why import lines, story, write_sheet
+    from motionmill.data.why import lines, sheet_name, story, write_sheet
 
     folder = open_folder(dataset)
     found = story(folder, clip)
     print("\n".join(lines(found)))
-    sheet = output or folder.root / "run" / "sheets" / f"{clip.replace('/', '_')}.png"
+    sheet = output or folder.root / "run" / "sheets" / sheet_name(clip)
     print(f"sheet       {sheet if write_sheet(found, sheet) else 'none: it has no motion'}")
 
 

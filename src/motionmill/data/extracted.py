@@ -16,7 +16,7 @@ from motionmill.data.clip import Reject
 from motionmill.data.config import DataConfig
 from motionmill.data.executor import DamagedFileError, Tally
 from motionmill.data.folder import Folder
-from motionmill.data.sources import Recording, caption_lines
+from motionmill.data.sources import Recording, caption_lines, still_there
 from motionmill.data.units import Unit, digest_of, read_unit
 from motionmill.motion.motion import Motion
 from motionmill.video.candidate import Candidate as Person
@@ -148,7 +148,7 @@ def _rows(unit: Unit, key: str, take: Extract, clock: Any) -> Iterator[dict[str,
     video_id = _video_id(unit, key)
     try:
         with clock.stage("video"):
-            found = take(unit.path / key, video_id)
+            found = take(still_there(unit.path / key, unit.path), video_id)
     except (ImportError, MemoryError, OSError):
         raise  # of this machine, not of the video
     except Exception as error:  # one bad video of many is a row, whatever is wrong with it

@@ -43,7 +43,9 @@ def pack_unit(folder: Folder, name: str) -> Tally:
     words_path = folder.file("captions", name)
     words = {row.id: row for row in read_words(words_path)} if words_path.is_file() else {}
     left_out = [row.reject for row in decisions.values() if row.reject is not None]
-    lines = "".join(json.dumps(asdict(reject), sort_keys=True) + "\n" for reject in left_out)
+    lines = "".join(
+        json.dumps(asdict(reject), sort_keys=True, ensure_ascii=False) + "\n" for reject in left_out
+    )
     kept = [row for row in decisions.values() if row.split]
     ready = {row.id: row for row in kept if row.id in words and not words[row.id].pending}
     counts = {

@@ -6,6 +6,7 @@ any worker finds its recordings again without listing the others.
 
 from __future__ import annotations
 
+import codecs
 import functools
 import itertools
 import logging
@@ -147,6 +148,13 @@ def recordings(one: Input, config: ReadConfig) -> Iterator[Recording]:
             raise ValueError(f"{one.path}: videos hold no recordings before stage 4")
 
 
+def still_there(file: Path, folder: Path) -> Path:
+    """The file. Raises ValueError where it was deleted from an input that is there; one that is away is no bad file."""
+    if not file.exists() and folder.is_dir():
+        raise ValueError(f"{file.name}: not there any more")
+    return file
+
+
 def _inputs_at(path: Path, config: ReadConfig) -> Iterator[Input]:
     if path.is_file():
         kind: Kind = "videos" if path.suffix.lower() in VIDEO_SUFFIXES else "files"
@@ -277,7 +285,7 @@ def _of_layout(one: Input, key: str, config: ReadConfig) -> Recording:
     return Recording(
         f"{one.source}/{key}",
         one.source,
-        functools.partial(read, file),
+        lambda: read(still_there(file, one.path)),
         config.licences.get(one.source, ""),
         f"{one.source}/{_without_mirror(key)}",
         {"captions": captions},
@@ -300,7 +308,7 @@ def _of_file(one: Input, key: str, config: ReadConfig) -> Recording:
     return Recording(
         f"{one.source}/{key}",
         one.source,
-        lambda: reading.load(file, format=config.format, fps=config.fps),
+        lambda: reading.load(still_there(file, one.path), format=config.format, fps=config.fps),
         config.licences.get(one.source, ""),
         f"{one.source}/{key}",
         labels,
@@ -317,6 +325,13 @@ def caption_lines(file: Path) -> list[str]:
 
 
 def _lines(path: Path) -> list[str]:
+    """The lines of a text: UTF-8, UTF-16 that says so, or what Windows wrote before."""
     if path.stat().st_size > _MAX_CAPTION_BYTES:
         raise ValueError(f"{path}: over {_MAX_CAPTION_BYTES} bytes; expected captions, one a line")
-    return path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+    data = path.read_bytes()
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16", errors="replace").splitlines()
+    try:
+        return data.decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        return data.decode("cp1252", errors="replace").splitlines()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import heapq
 import math
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from motionmill.data.decisions import Decision, read_decisions
 from motionmill.data.folder import Folder
 
 NUM_EXAMPLES = 12
+_FILE = re.compile(r"^.{1,255}?\.\w{1,8}(, (line|clip) [^:]*)?: ")
 _BINS = 10
 
 
@@ -200,12 +202,16 @@ def _count(
 
 
 def reason_in_general(reason: str) -> str:
-    """A reason without what belongs to one clip: "contained in bandai/x" -> "contained in another clip"."""
+    """A reason without what belongs to one clip: "contained in bandai/x" -> "contained in another clip".
+
+    Also without a file's name, its line and what was found there: "a.bvh, line 3: expected X, got Y" -> "expected X".
+    """
     for start in ("contained in", "mirror image of"):
         if reason.startswith(start):
             return f"{start} another clip"
     if reason.startswith("would bridge"):
         return "would bridge two splits"
+    reason = _FILE.sub("", reason).partition(", got ")[0]
     return reason if len(reason) <= 120 else f"{reason[:117]}..."
 
 
