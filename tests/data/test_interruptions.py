@@ -264,3 +264,18 @@ def test_files_that_were_deleted_are_rows_and_an_input_that_is_away_is_not(tmp_p
     rejects = {reject.id: reject for reject in read_rejects(tmp_path / "dataset")}
     assert rejects["people/take001.bvh"].reason == "take001.bvh: not there any more"
     assert rejects["people/film0.mp4"].reason == "film0.mp4: not there any more"
+
+
+def test_files_that_were_mended_are_looked_at_again(tmp_path: Path) -> None:
+    inputs = make_inputs(tmp_path / "first" / "people", motions=4, videos=2)
+    (inputs / "film1.mp4").write_bytes(b"cut off")
+    dataset = tmp_path / "first" / "dataset"
+    before = run(inputs, dataset)
+    (inputs / "film1.mp4").write_bytes(b"film 1")  # downloaded again
+    (inputs / "broken.bvh").write_bytes((inputs / "take002.bvh").read_bytes())
+    (inputs / "film0.mp4").unlink()  # what was made of it stays
+    after = run(inputs, dataset)
+    assert after.kept + after.rejected > before.kept + before.rejected
+    rejected = {reject.id for reject in read_rejects(dataset)}
+    assert not rejected & {"people/film1.mp4", "people/broken.bvh", "people/film0.mp4"}
+    assert run(inputs, dataset) == after

@@ -60,9 +60,16 @@ class Candidate:
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
 
-def write_candidates(candidates: Iterable[Candidate], path: Path, *, made_from: str) -> int:
-    """Write the candidates of a unit as they come; returns how many."""
-    return write_rows(map(_row, candidates), _schema(), path, made_from=made_from)
+def write_candidates(
+    candidates: Iterable[Candidate],
+    path: Path,
+    *,
+    made_from: str,
+    metadata: Mapping[str, str] | None = None,
+) -> int:
+    """Write the candidates of a unit as they come, and notes; returns how many."""
+    rows = map(_row, candidates)
+    return write_rows(rows, _schema(), path, made_from=made_from, metadata=metadata)
 
 
 def read_candidates(

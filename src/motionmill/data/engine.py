@@ -18,15 +18,15 @@ from pathlib import Path
 from typing import Final
 
 from motionmill.config import load_recipe, save_config
-from motionmill.data.candidates import check_whole, made_from
+from motionmill.data.candidates import check_whole
 from motionmill.data.captioning import start_captioning
 from motionmill.data.card import surveyor_of, write_card
 from motionmill.data.config import DataConfig
 from motionmill.data.decisions import decide_all, decided_from, decisions_made_from
 from motionmill.data.executor import DamagedFileError, Executor, Failed, Needs, Step, Tally
-from motionmill.data.extracted import MakeReady, extracted_from, results_noted, start_extracting
+from motionmill.data.extracted import MakeReady, is_extracted, start_extracting
 from motionmill.data.folder import Folder, Journal, locked, open_folder
-from motionmill.data.measure import measured_from, start_measuring
+from motionmill.data.measure import is_measured, start_measuring
 from motionmill.data.pack import gather, start_packing
 from motionmill.data.pool import ProcessPool
 from motionmill.data.sources import Input, find_inputs
@@ -205,11 +205,7 @@ def _extract_and_measure(run: _Run, units: Sequence[str]) -> None:
     _extract(run, videos)
     if videos and config.estimator == "work list":
         _ask_elsewhere(run, videos)
-    missing = [
-        unit.name
-        for unit in read
-        if made_from(folder.file("candidates", unit.name)) != measured_from(folder, unit, config)
-    ]
+    missing = [unit.name for unit in read if not is_measured(folder, unit, config)]
     keys = {unit.name: len(unit.keys) for unit in read}
     start = functools.partial(start_measuring, folder.root, config)
     _do(run, Step("measure", start), _largest_first(missing, keys.__getitem__), "candidates")
@@ -218,12 +214,7 @@ def _extract_and_measure(run: _Run, units: Sequence[str]) -> None:
 def _extract(run: _Run, videos: Sequence[Unit]) -> None:
     """Find the people of the units that have not been looked at, or whose results of another program have come."""
     folder, config = run.folder, run.config
-    missing = [
-        unit.name
-        for unit in videos
-        if made_from(folder.file("extracted", unit.name)) != extracted_from(unit, config)
-        or (config.estimator == "work list" and not results_noted(folder, unit))
-    ]
+    missing = [unit.name for unit in videos if not is_extracted(folder, unit, config)]
     sizes = {unit.name: sum(_size(unit.path / key) for key in unit.keys) for unit in videos}
     missing = _largest_first(missing, sizes.__getitem__)
     start = functools.partial(start_extracting, folder.root, config, run.ready)

@@ -13,9 +13,9 @@ from motionmill.data.captioning import worded_from
 from motionmill.data.clip import Reject
 from motionmill.data.config import DataConfig
 from motionmill.data.decisions import judge, read_decisions
-from motionmill.data.extracted import extracted_from
+from motionmill.data.extracted import is_extracted
 from motionmill.data.folder import Folder, Journal
-from motionmill.data.measure import measured_from
+from motionmill.data.measure import is_measured
 from motionmill.data.survey import reason_in_general
 from motionmill.data.thresholds import effective
 from motionmill.data.units import Unit, read_units
@@ -94,9 +94,9 @@ def _count_steps(result: Status, folder: Folder, unit: Unit, config: DataConfig)
         path = folder.file(part, unit.name)
         match step:
             case "extract":
-                done = made_from(path) == extracted_from(unit, config)
+                done = is_extracted(folder, unit, config)
             case "measure":
-                done = made_from(path) == measured_from(folder, unit, config)
+                done = is_measured(folder, unit, config)
             case "caption":
                 done = made_from(path) == worded_from(folder, config, unit.name)
                 pending = int((read_metadata(path) or {}).get("pending", 0))

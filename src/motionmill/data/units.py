@@ -56,6 +56,25 @@ def digest_of(*parts: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def file_sizes(unit: Unit) -> str | None:
+    """Bytes of each file of a unit, 0 where it is not there, as a note; None where its recordings are no files."""
+    if unit.kind not in ("files", "videos"):
+        return None
+    return json.dumps([_size(unit.path / key) for key in unit.keys])
+
+
+def files_changed(unit: Unit, noted: str | None) -> bool:
+    """Whether a file of a unit has another size than was noted, as one that was downloaded again; gone is no change."""
+    if noted is None:
+        return False
+    sizes = (_size(unit.path / key) for key in unit.keys)
+    return any(size not in (0, was) for size, was in zip(sizes, json.loads(noted), strict=True))
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0
+
+
 def plan_units(folder: Folder, inputs: Sequence[Input], config: UnitConfig) -> None:
     """Make units of all that no unit holds yet; where an input has moved, its units follow.
 
