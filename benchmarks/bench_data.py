@@ -36,10 +36,11 @@ import torch
 from host import forget_peak, host, peak_megabytes
 
 from motionmill.config import save_config
+from motionmill.data.clock import Clock
 from motionmill.data.config import DataConfig
 from motionmill.data.engine import build
 from motionmill.data.folder import Folder, Journal
-from motionmill.data.measure import Clock, candidates
+from motionmill.data.measure import candidates
 from motionmill.data.pool import ProcessPool
 from motionmill.data.sources import find_inputs, recordings
 from motionmill.motion.skeleton import SMPL_22_NAMES, adult_skeleton

@@ -13,6 +13,7 @@ import torch
 
 from motionmill.data.candidates import made_from, read_metadata, read_rows, write_rows
 from motionmill.data.clip import Reject
+from motionmill.data.clock import Clock
 from motionmill.data.config import DataConfig
 from motionmill.data.executor import DamagedFileError, Tally
 from motionmill.data.folder import Folder
@@ -102,8 +103,6 @@ def _video_id(unit: Unit, key: str) -> str:
 
 def extract_unit(folder: Folder, config: DataConfig, take: Extract, name: str) -> Tally:
     """Write the people of a unit's videos."""
-    from motionmill.data.measure import Clock
-
     unit = read_unit(folder, name)
     clock = Clock()
     rows = (row for key in unit.keys for row in _rows(unit, key, take, clock))

@@ -7,10 +7,7 @@ from __future__ import annotations
 
 import itertools
 import logging
-import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +16,7 @@ from motionmill.data.calibration import between_t_poses
 from motionmill.data.candidates import Candidate, made_from, read_metadata, write_candidates
 from motionmill.data.captions import true_labels
 from motionmill.data.clip import Reject
+from motionmill.data.clock import Clock
 from motionmill.data.config import DataConfig
 from motionmill.data.cutting import cut_points
 from motionmill.data.describe import measure as measured_facts
@@ -77,34 +75,6 @@ def measure_unit(folder: Folder, config: DataConfig, name: str) -> Tally:
     notes = {} if sizes is None else {_SIZES: sizes}
     count = write_candidates(made, path, made_from=origin, metadata=notes)
     return {**clock.tally(), "candidates": count}
-
-
-class Clock:
-    """Seconds by stage, and counts."""
-
-    def __init__(self, now: Callable[[], float] = time.perf_counter) -> None:
-        self._now = now
-        self._counts: Counter[str] = Counter()
-        self._seconds: dict[str, float] = {}
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """What is done inside counts for a stage."""
-        start = self._now()
-        try:
-            yield
-        finally:
-            passed = self._now() - start
-            self._seconds[name] = self._seconds.get(name, 0.0) + passed
-
-    def count(self, name: str, amount: int = 1) -> None:
-        """Add to a count."""
-        self._counts[name] += amount
-
-    def tally(self) -> dict[str, float]:
-        """All of it, as plain numbers."""
-        seconds = {f"seconds.{name}": value for name, value in self._seconds.items()}
-        return {**seconds, **self._counts}
 
 
 def candidates(

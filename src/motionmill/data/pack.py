@@ -19,6 +19,7 @@ from motionmill.data.candidates import (
 )
 from motionmill.data.captioning import Words, read_words
 from motionmill.data.clip import Clip, Reject
+from motionmill.data.clock import Clock
 from motionmill.data.config import SPLITS, DataConfig
 from motionmill.data.decisions import Decision, read_decisions
 from motionmill.data.executor import DamagedFileError, Tally
@@ -37,8 +38,6 @@ def start_packing(root: Path, config: DataConfig) -> Callable[[str], Tally]:
 
 def pack_unit(folder: Folder, name: str) -> Tally:
     """Write the shard and the rejects of a unit, unless they are there and nothing has changed."""
-    from motionmill.data.measure import Clock
-
     decisions = {row.id: row for row in read_decisions(folder, name)}
     words_path = folder.file("captions", name)
     words = {row.id: row for row in read_words(words_path)} if words_path.is_file() else {}
