@@ -66,21 +66,14 @@ def status(folder: Folder) -> Status:
     config = load_recipe(DataConfig, folder.config)
     now = effective(folder, config)
     result = Status()
-    decisions = {row.id: row for row in read_decisions(folder)}
     for unit in read_units(folder):
         _count_steps(result, folder, unit, config)
-        path = folder.file("candidates", unit.name)
-        if not path.is_file():
-            continue
-        for candidate in read_candidates(path, only=_COLUMNS):
+        for reject in _decided(result, folder, unit, now):
             result.candidates += 1
-            decision = decisions.get(candidate.id)
-            reject = judge(candidate, now) if decision is None else decision.reject
             if reject is not None:
-                _count_reject(result, reject)
+                result.rejected[reject.stage, reason_in_general(reject.reason)] += 1
             else:
                 result.kept += 1
-    result.decided = bool(decisions)
     result.kept -= result.pending
     _read_journal(result, folder)
     return result
@@ -107,8 +100,22 @@ def _count_steps(result: Status, folder: Folder, unit: Unit, config: DataConfig)
         result.done[step] += done
 
 
-def _count_reject(result: Status, reject: Reject) -> None:
-    result.rejected[reject.stage, reason_in_general(reject.reason)] += 1
+def _decided(
+    result: Status, folder: Folder, unit: Unit, now: DataConfig
+) -> Iterator[Reject | None]:
+    """Why each candidate of a unit is left out, or None; by its filters alone where nothing is decided yet."""
+    path = folder.file("candidates", unit.name)
+    if not path.is_file():
+        return
+    decisions = {row.id: row for row in read_decisions(folder, unit.name)}
+    names = [row.id for row in read_candidates(path, only=("id",))]
+    if all(name in decisions for name in names):
+        result.decided |= bool(names)
+        yield from (decisions[name].reject for name in names)
+        return
+    for candidate in read_candidates(path, only=_COLUMNS):
+        decision = decisions.get(candidate.id)
+        yield judge(candidate, now) if decision is None else decision.reject
 
 
 def _read_journal(result: Status, folder: Folder) -> None:
