@@ -75,6 +75,16 @@ def test_links_that_lead_back_or_nowhere(tmp_path: Path, caplog: pytest.LogCaptu
     assert "gone.bvh is left out: it leads to no file" in caplog.text
 
 
+def test_files_of_other_kinds(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for name in ("a.bvh", "a.txt", "b.fbx", "c.FBX", "weights.pt", "walk.json", "index.csv"):
+        (tmp_path / name).touch()
+    (one,) = find_inputs([tmp_path], ReadConfig())
+    assert one.keys == ("a.bvh",)
+    assert "2 .fbx, 1 .pt files are left out" in caplog.text
+    (one,) = find_inputs([tmp_path / "walk.json"], ReadConfig())
+    assert one.keys == ("walk.json",)
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
 def test_captions_in_the_encodings_of_editors(encoding: str, tmp_path: Path) -> None:
     (tmp_path / "walk.txt").write_bytes("a person drinks café\n\nzwei # note\n".encode(encoding))

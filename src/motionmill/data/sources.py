@@ -11,6 +11,7 @@ import functools
 import itertools
 import logging
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +28,19 @@ logger = logging.getLogger(__name__)
 Kind = Literal["packed", "motionmillion", "humanml3d", "files", "videos"]
 
 VIDEO_SUFFIXES: Final = (".mp4", ".mov", ".mkv", ".avi", ".webm", ".m4v", ".mpg", ".mpeg")
+_PASSED_OVER: Final = (
+    ".fbx",
+    ".c3d",
+    ".trc",
+    ".mvnx",
+    ".usd",
+    ".usda",
+    ".usdc",
+    ".usdz",
+    ".pt",
+    ".pkl",
+)
+"""Motion that is not read, or is only where it is named because most files of this suffix are something else."""
 _MAX_CAPTION_BYTES: Final = 1 << 20
 _SHOWN_NAMES: Final = 3
 
@@ -158,7 +172,8 @@ def still_there(file: Path, folder: Path) -> Path:
 def _inputs_at(path: Path, config: ReadConfig) -> Iterator[Input]:
     if path.is_file():
         kind: Kind = "videos" if path.suffix.lower() in VIDEO_SUFFIXES else "files"
-        if kind == "videos" or path.suffix.lower() in reading.suffixes_of(config.format):
+        readable = reading.READERS if config.format is None else reading.suffixes_of(config.format)
+        if kind == "videos" or path.suffix.lower() in readable:
             yield Input(kind, path.parent.name, path.parent, (path.name,))
         return
     if (path / "manifest.jsonl").is_file():
@@ -214,6 +229,7 @@ def _listing(root: Path, config: ReadConfig) -> tuple[list[str], list[str], list
     """Motion files and videos below a folder, as relative paths, and folders in it that are inputs of their own."""
     suffixes = reading.suffixes_of(config.format)
     motions, videos, own = [], [], []
+    passed_over: Counter[str] = Counter()
     waiting = [root]
     been: set[tuple[int, int]] = set()  # links may lead back to where they are
     while waiting:
@@ -236,6 +252,11 @@ def _listing(root: Path, config: ReadConfig) -> tuple[list[str], list[str], list
                 videos.append(path.relative_to(root).as_posix())
             elif path.suffix.lower() in suffixes and not path.name.endswith(".qpos.npz"):
                 motions.append(path.relative_to(root).as_posix())
+            elif path.suffix.lower() in _PASSED_OVER:
+                passed_over[path.suffix.lower()] += 1
+    if passed_over:
+        counts = ", ".join(f"{count} {suffix}" for suffix, count in sorted(passed_over.items()))
+        logger.warning("%s: %s files are left out; name them, or convert them first", root, counts)
     return sorted(motions), sorted(videos), sorted(own)
 
 
