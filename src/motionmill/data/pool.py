@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import os
@@ -152,10 +153,25 @@ def _context() -> SpawnContext | ForkServerContext:
 
 def _start_server() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # more threads only get in each other's way
-    if _context().get_start_method() == "forkserver":
-        from multiprocessing import forkserver  # not on every system
+    if _context().get_start_method() != "forkserver":
+        return
+    from multiprocessing import forkserver  # not on every system
 
+    with _interrupts_ignored():
         forkserver.ensure_running()
+
+
+@contextlib.contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """Processes that are started meanwhile leave Ctrl-C to the driver, also while they still import."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may say so
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _start() -> _Worker:
