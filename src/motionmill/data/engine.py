@@ -1,7 +1,8 @@
 """Videos and motion capture -> a captioned, leak-free, sharded data set on our skeleton.
 
-The steps in order, each over units of work: extract (stages 1-4), measure (5-7), decide (10-11), caption (8-9), pack
-(12). Duplicates and splits are decided before captions are written, so that no caption is paid for a clip that goes.
+The steps in order, each over units of work: extract (stages 1-4), measure (5-7), decide (10-11), caption (8-9, a step of
+its own only where a model is asked), pack (12). Duplicates and splits are decided before captions are written, so that no
+caption is paid for a clip that goes.
 
 A file that is there, whole and made from the same things is done: whatever was killed, whenever, a run goes on where
 the last one stopped and ends with the same bytes.
@@ -208,7 +209,7 @@ def _extract_and_measure(run: _Run, units: Sequence[str]) -> None:
     missing = [unit.name for unit in read if not is_measured(folder, unit, config)]
     keys = {unit.name: len(unit.keys) for unit in read}
     start = functools.partial(start_measuring, folder.root, config)
-    _do(run, Step("measure", start), _largest_first(missing, keys.__getitem__), "candidates")
+    _do(run, Step("measure", start), _largest_first(missing, keys.__getitem__), ("candidates",))
 
 
 def _extract(run: _Run, videos: Sequence[Unit]) -> None:
@@ -218,7 +219,7 @@ def _extract(run: _Run, videos: Sequence[Unit]) -> None:
     sizes = {unit.name: sum(_size(unit.path / key) for key in unit.keys) for unit in videos}
     missing = _largest_first(missing, sizes.__getitem__)
     start = functools.partial(start_extracting, folder.root, config, run.ready)
-    _do(run, Step("extract", start, Needs(gpus=run.gpus, model=True)), missing, "extracted")
+    _do(run, Step("extract", start, Needs(gpus=run.gpus, model=True)), missing, ("extracted",))
 
 
 def _ask_elsewhere(run: _Run, videos: Sequence[Unit]) -> None:
@@ -247,14 +248,16 @@ def _finish(run: _Run, units: Sequence[str], *, asks: bool = True) -> Summary:
         run.journal.add({"step": "decide", "tally": {"seconds.decide": seconds, "kept": kept}})
         run.progress("decide", 1, 1)
     ordered = _largest_first(units, lambda unit: _size(folder.file("candidates", unit)))
-    if asks or not (config.caption.url or config.rewrite.url):
-        model = bool(config.caption.url or config.rewrite.url)
-        needs = Needs(cpus=0.25, model=True) if model else Needs()
+    model = bool(config.caption.url or config.rewrite.url)
+    if model and asks:
         start = functools.partial(start_captioning, folder.root, config)
-        _do(run, Step("caption", start, needs), ordered, "captions")
-    start = functools.partial(start_packing, folder.root, config)
+        needs = Needs(cpus=0.25, model=True)
+        _do(run, Step("caption", start, needs), ordered, ("captions",))
+    # Without a model words cost little: a worker writes those of a unit just before its shard.
+    start = functools.partial(start_packing, folder.root, config, words=not model)
+    parts = ("shards",) if model else ("captions", "shards")
     surveyor = surveyor_of(folder, run.config)  # counts while the workers pack
-    tallies = _do(run, Step("pack", start), ordered, "shards", then=surveyor.add)
+    tallies = _do(run, Step("pack", start), ordered, parts, then=surveyor.add)
     run.journal.add({"step": "card", "begun": time.time(), "units": 1})
     begun = time.perf_counter()
     gather(folder, units)
@@ -279,7 +282,7 @@ def _do(
     run: _Run,
     step: Step,
     units: Sequence[str],
-    part: str = "",
+    parts: Sequence[str] = (),
     then: Callable[[str], None] = lambda unit: None,
 ) -> list[Tally]:
     """A step over units, noted in the journal; `then` is told of each that is done.
@@ -303,7 +306,7 @@ def _do(
                 break
         else:
             tallies.append(outcome.tally)
-            _note(run, step, outcome.unit, outcome.tally, part)
+            _note(run, step, outcome.unit, outcome.tally, parts)
             then(outcome.unit)
             if outcome.tally.get("endpoint_down"):
                 logger.warning("%s: the endpoint fails; the other clips wait", outcome.unit)
@@ -320,12 +323,11 @@ def _do(
     return tallies
 
 
-def _note(run: _Run, step: Step, unit: str, tally: Tally, part: str) -> None:
-    entry = {"step": step.name, "unit": unit, "tally": dict(tally), "time": time.time()}
-    if part:
+def _note(run: _Run, step: Step, unit: str, tally: Tally, parts: Sequence[str]) -> None:
+    run.journal.add({"step": step.name, "unit": unit, "tally": dict(tally), "time": time.time()})
+    for part in parts:
         path = run.folder.file(part, unit)
-        entry |= {"file": _name(run, path), "stat": _stat(path)}
-    run.journal.add(entry)
+        run.journal.add({"file": _name(run, path), "stat": _stat(path)})
 
 
 def _told(step: Step, failures: Sequence[Failed], total: int) -> str:

@@ -17,7 +17,7 @@ from motionmill.data.candidates import (
     read_metadata,
     read_rows,
 )
-from motionmill.data.captioning import Words, read_words
+from motionmill.data.captioning import Words, read_words, start_captioning
 from motionmill.data.clip import Clip, Reject
 from motionmill.data.clock import Clock
 from motionmill.data.config import SPLITS, DataConfig
@@ -31,9 +31,17 @@ from motionmill.data.units import digest_of
 _VERSION = 1
 
 
-def start_packing(root: Path, config: DataConfig) -> Callable[[str], Tally]:
-    """A worker of this step: a function of a unit's name."""
-    return functools.partial(pack_unit, Folder(root))
+def start_packing(root: Path, config: DataConfig, *, words: bool) -> Callable[[str], Tally]:
+    """A worker of this step: a function of a unit's name.
+
+    Args:
+        words: whether it also writes the captions of the unit, before; else they are there.
+    """
+    pack = functools.partial(pack_unit, Folder(root))
+    if not words:
+        return pack
+    caption = start_captioning(root, config)
+    return lambda name: {**caption(name), **pack(name)}
 
 
 def pack_unit(folder: Folder, name: str) -> Tally:

@@ -130,9 +130,10 @@ def _read_journal(result: Status, folder: Folder) -> None:
         }
         if not times:
             continue  # nothing was left to do
-        result.seconds[step] += sum(times.values())
-        result.units_timed[step] += 1
+        for owner in {name if name in _STEPS else step for name in times}:
+            result.units_timed[owner] += 1  # a worker that packs may also have written captions
         for name, value in times.items():
+            result.seconds[name if name in _STEPS else step] += value
             result.stages[name] += value
         for name, value in tally.items():
             if name.startswith(("caption.", "rewrite.")):
