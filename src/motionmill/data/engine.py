@@ -1,8 +1,8 @@
 """Videos and motion capture -> a captioned, leak-free, sharded data set on our skeleton.
 
-The steps in order, each over units of work: extract (stages 1-4), measure (5-7), decide (10-11), caption (8-9, a step of
-its own only where a model is asked), pack (12). Duplicates and splits are decided before captions are written, so that no
-caption is paid for a clip that goes.
+The steps in order, each over units of work: extract (stages 1-4), measure (5-7), decide (10-11), caption (8-9, a step
+of its own only where a model is asked), pack (12). Duplicates and splits are decided before captions are written, so
+that no caption is paid for a clip that goes.
 
 A file that is there, whole and made from the same things is done: whatever was killed, whenever, a run goes on where
 the last one stopped and ends with the same bytes.
