@@ -17,12 +17,17 @@ from pathlib import Path
 
 import pytest
 
-from motionmill.data.engine import RunError
+from motionmill.config import save_config
+from motionmill.data.config import ReadConfig
+from motionmill.data.engine import RunError, build
+from motionmill.data.folder import Folder
 from motionmill.data.pack import read_rejects
-from tests.data.drive import contents, make_inputs, run
+from motionmill.data.sources import find_inputs
+from motionmill.data.units import plan_units
+from tests.data.drive import config, contents, make_inputs, people, run
 
 ROOT = Path(__file__).resolve().parents[2]
-STEPS = ("extract", "measure", "decide", "caption", "pack", "card")
+STEPS = ("extract", "measure", "decide", "pack", "card")
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +149,7 @@ def test_killed_at_every_step(seed: int, inputs: Path, undisturbed: Path, tmp_pa
     """Together at least 25 kills, of workers and of drivers, in every step."""
     killer = Assassin(inputs, tmp_path / "dataset", random.Random(seed))
     targets = [(step, "driver") for step in STEPS]
-    targets += [(step, "worker") for step in ("extract", "measure", "caption", "pack")]
+    targets += [(step, "worker") for step in ("extract", "measure", "pack")]
     targets.sort(key=lambda target: (STEPS.index(target[0]), target[1] == "driver"))
     killer.play(targets)
     print(dict(killer.kills))
@@ -155,7 +160,7 @@ def test_killed_at_every_step(seed: int, inputs: Path, undisturbed: Path, tmp_pa
 @pytest.mark.dist
 def test_killed_runs_and_workers(inputs: Path, undisturbed: Path, tmp_path: Path) -> None:
     killer = Assassin(inputs, tmp_path / "dataset", random.Random(4))
-    killer.play([("measure", "worker"), ("measure", "driver"), ("caption", "driver")])
+    killer.play([("measure", "worker"), ("measure", "driver"), ("pack", "driver")])
     assert sum(killer.kills.values()) >= 2
     assert contents(tmp_path / "dataset") == contents(undisturbed)
 
@@ -242,3 +247,35 @@ def test_two_runs_at_once(inputs: Path, tmp_path: Path) -> None:
     folder.make()
     with locked(folder), pytest.raises(ValueError, match="another run"):
         run(inputs, folder.root)
+
+
+def test_files_that_were_deleted_are_rows_and_an_input_that_is_away_is_not(tmp_path: Path) -> None:
+    inputs = make_inputs(tmp_path / "people", motions=4, videos=2)
+    Folder(tmp_path / "dataset").make()
+    plan_units(Folder(tmp_path / "dataset"), find_inputs([inputs], ReadConfig()), config().units)
+    save_config(config(), tmp_path / "dataset" / "config.yaml")
+    (inputs / "take001.bvh").unlink()
+    (inputs / "film0.mp4").unlink()
+    inputs.rename(tmp_path / "elsewhere")
+    with pytest.raises(RunError, match="No such file"):
+        build([], tmp_path / "dataset", config(), ready=people)
+    (tmp_path / "elsewhere").rename(inputs)
+    build([], tmp_path / "dataset", config(), ready=people)
+    rejects = {reject.id: reject for reject in read_rejects(tmp_path / "dataset")}
+    assert rejects["people/take001.bvh"].reason == "take001.bvh: not there any more"
+    assert rejects["people/film0.mp4"].reason == "film0.mp4: not there any more"
+
+
+def test_files_that_were_mended_are_looked_at_again(tmp_path: Path) -> None:
+    inputs = make_inputs(tmp_path / "first" / "people", motions=4, videos=2)
+    (inputs / "film1.mp4").write_bytes(b"cut off")
+    dataset = tmp_path / "first" / "dataset"
+    before = run(inputs, dataset)
+    (inputs / "film1.mp4").write_bytes(b"film 1")  # downloaded again
+    (inputs / "broken.bvh").write_bytes((inputs / "take002.bvh").read_bytes())
+    (inputs / "film0.mp4").unlink()  # what was made of it stays
+    after = run(inputs, dataset)
+    assert after.kept + after.rejected > before.kept + before.rejected
+    rejected = {reject.id for reject in read_rejects(dataset)}
+    assert not rejected & {"people/film1.mp4", "people/broken.bvh", "people/film0.mp4"}
+    assert run(inputs, dataset) == after

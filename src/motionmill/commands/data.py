@@ -41,24 +41,22 @@ def run(
         run: with --estimator "work list", the estimator's command; {list} and {folder} stand for the list and
             its folder.
     """
-    import os
+    from motionmill.data.pool import ProcessPool, usable_cores
+
+    if executor == "ray" and workers is not None:
+        raise ValueError("--workers is for the local executor; Ray uses what the cluster has")
+    if executor == "local" and address:
+        raise ValueError("--address is for --executor ray")
+    chosen: Any = None if executor == "ray" else ProcessPool(workers or usable_cores())
 
     from motionmill.data.config import DataConfig
     from motionmill.data.engine import build
 
     assert isinstance(config, DataConfig)
-    if executor == "ray":
+    if chosen is None:
         from motionmill.data.ray_executor import RayExecutor
 
-        if workers is not None:
-            raise ValueError("--workers is for the local executor; Ray uses what the cluster has")
-        chosen: Any = RayExecutor(address)
-    else:
-        from motionmill.data.pool import ProcessPool
-
-        if address:
-            raise ValueError("--address is for --executor ray")
-        chosen = ProcessPool(workers or os.cpu_count() or 1)
+        chosen = RayExecutor(address)
     with _bars() as progress:
         summary = build(
             list(input), output, config, executor=chosen, gpus=gpus, command=run, progress=progress
@@ -94,12 +92,12 @@ def why(
         output: where the contact sheet (.png) goes; into the data set's folder run/ by default.
     """
     from motionmill.data.folder import open_folder
-    from motionmill.data.why import lines, story, write_sheet
+    from motionmill.data.why import lines, sheet_name, story, write_sheet
 
     folder = open_folder(dataset)
     found = story(folder, clip)
     print("\n".join(lines(found)))
-    sheet = output or folder.root / "run" / "sheets" / f"{clip.replace('/', '_')}.png"
+    sheet = output or folder.root / "run" / "sheets" / sheet_name(clip)
     print(f"sheet       {sheet if write_sheet(found, sheet) else 'none: it has no motion'}")
 
 

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from motionmill.data.clip import Reject
 from motionmill.data.executor import DamagedFileError
-from motionmill.data.parquet import body_is_whole, parquet_writer
+from motionmill.data.parquet import body_is_whole, parquet_writer, rows_of
 from motionmill.motion.features import NUM_FEATURES
 
 ROWS_AT_ONCE: Final = 64
@@ -60,9 +60,16 @@ class Candidate:
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
 
-def write_candidates(candidates: Iterable[Candidate], path: Path, *, made_from: str) -> int:
-    """Write the candidates of a unit as they come; returns how many."""
-    return write_rows(map(_row, candidates), _schema(), path, made_from=made_from)
+def write_candidates(
+    candidates: Iterable[Candidate],
+    path: Path,
+    *,
+    made_from: str,
+    metadata: Mapping[str, str] | None = None,
+) -> int:
+    """Write the candidates of a unit as they come, and notes; returns how many."""
+    rows = map(_row, candidates)
+    return write_rows(rows, _schema(), path, made_from=made_from, metadata=metadata)
 
 
 def read_candidates(
@@ -116,7 +123,7 @@ def read_rows(path: Path, columns: Sequence[str] | None = None) -> Iterator[dict
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             for batch in file.iter_batches(ROWS_AT_ONCE, columns=columns, use_threads=False):
-                yield from batch.to_pylist(maps_as_pydicts="strict")
+                yield from rows_of(batch)
     except FileNotFoundError:
         raise
     except (pa.ArrowException, OSError, ValueError) as error:

@@ -32,6 +32,7 @@ from motionmill.data.caption import (
     make_captioner,
 )
 from motionmill.data.captions import write_captions
+from motionmill.data.clock import Clock
 from motionmill.data.config import DataConfig
 from motionmill.data.decisions import read_decisions
 from motionmill.data.describe import Facts, contradicts
@@ -85,8 +86,6 @@ def caption_unit(
     folder: Folder, config: DataConfig, captioner: Captioner, rewriter: Rewriter, name: str
 ) -> Tally:
     """Write the captions of a unit's clips; those that are there already stay."""
-    from motionmill.data.measure import Clock
-
     path = folder.file("captions", name)
     origin = worded_from(folder, config, name)
     wanted = [row.id for row in read_decisions(folder, name) if row.split]

@@ -8,7 +8,7 @@ from typing import Final
 from motionmill.config import Config
 from motionmill.data.config import SPLITS, DataConfig
 from motionmill.data.folder import Folder, write_text
-from motionmill.data.survey import Survey, survey
+from motionmill.data.survey import Survey, Surveyor, survey
 from motionmill.data.thresholds import effective
 from motionmill.motion.features import FEATURES_FPS
 
@@ -18,16 +18,20 @@ _BAR: Final = 40
 _MORE_SPREADS: Final = ("frames",)
 
 
-def write_card(folder: Folder, config: DataConfig) -> Survey:
-    """Write `README.md` into the data set; returns what was counted."""
+def surveyor_of(folder: Folder, config: DataConfig) -> Surveyor:
+    """What counts the units of a data set for its card."""
+    return Surveyor(folder, _spread_over(effective(folder, config)))
+
+
+def write_card(folder: Folder, config: DataConfig, counted: Survey | None = None) -> Survey:
+    """Write `README.md` into the data set; returns what was counted.
+
+    Args:
+        counted: by `surveyor_of`; by default it is counted now.
+    """
     config = effective(folder, config)
-    limited = [
-        measurement_of(name)
-        for part in (config.transition, config.motion)
-        for name in type(part).model_fields
-    ]
-    names = list(dict.fromkeys([*_MORE_SPREADS, *limited]))
-    counted = survey(folder, folder.units(), names)
+    names = _spread_over(config)
+    counted = counted or survey(folder, folder.units(), names)
     parts = (
         _head(folder, counted),
         _sources(counted),
@@ -41,6 +45,16 @@ def write_card(folder: Folder, config: DataConfig) -> Survey:
     )
     write_text(folder.card, "\n".join(line for part in parts for line in (*part, "")))
     return counted
+
+
+def _spread_over(config: DataConfig) -> list[str]:
+    """Measurements that the card shows the spread of: length, and what has a limit."""
+    limited = [
+        measurement_of(name)
+        for part in (config.transition, config.motion)
+        for name in type(part).model_fields
+    ]
+    return list(dict.fromkeys([*_MORE_SPREADS, *limited]))
 
 
 def measurement_of(threshold: str) -> str:

@@ -37,7 +37,12 @@ class ReadConfig(Config):
 class UnitConfig(Config):
     """How much is done at once: a unit is one task of a worker, one file of every part, one shard."""
 
-    recordings: int = Field(512, gt=0, le=100_000)
+    recordings: int = Field(
+        512,
+        gt=0,
+        le=100_000,
+        description="at most; an input of few is cut into about 64 units, as far as each gets 32",
+    )
     videos: int = Field(1, gt=0, le=10_000)
 
 

@@ -6,9 +6,11 @@ features. One row group a unit, in the order of the units.
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from motionmill.data.candidates import (
@@ -22,7 +24,7 @@ from motionmill.data.config import DataConfig
 from motionmill.data.duplicates import Cluster, find_duplicates, redundant
 from motionmill.data.executor import DamagedFileError
 from motionmill.data.folder import Folder
-from motionmill.data.parquet import parquet_writer
+from motionmill.data.parquet import parquet_writer, rows_of_group
 from motionmill.data.quality import first_failure
 from motionmill.data.splits import SplitRow, assign_splits
 from motionmill.data.units import digest_of
@@ -161,18 +163,29 @@ def read_decisions(folder: Folder, unit: str | None = None) -> Iterator[Decision
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    if not folder.decisions.is_file():
+    path = folder.decisions
+    if not path.is_file():
         return
     try:
-        with pq.ParquetFile(folder.decisions, page_checksum_verification=True) as file:
-            units = json.loads(file.schema_arrow.metadata[b"motionmill.units"])
-            places = range(len(units)) if unit is None else [units.index(unit)] * (unit in units)
-            for place in places:
-                for row in file.read_row_group(place, use_threads=False).to_pylist():
-                    yield _decision(row, units[place])
+        found = path.stat()
+        metadata, places = _contents(path, found.st_ino, found.st_mtime_ns, found.st_size)
+        with pq.ParquetFile(path, metadata=metadata, page_checksum_verification=True) as file:
+            for name in places if unit is None else (unit,) * (unit in places):
+                for row in rows_of_group(file, places[name]):
+                    yield _decision(row, name)
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
         reason = " ".join(str(error).split())
-        raise DamagedFileError(str(folder.decisions), reason) from None
+        raise DamagedFileError(str(path), reason) from None
+
+
+@functools.lru_cache(maxsize=1)
+def _contents(path: Path, *_version: int) -> tuple[Any, dict[str, int]]:
+    """Where the file's row groups are, and which is whose: with thousands, not to be read again for each unit."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        units = json.loads(file.schema_arrow.metadata[b"motionmill.units"])
+        return file.metadata, {name: place for place, name in enumerate(units)}
 
 
 def _assigned_before(folder: Folder) -> dict[str, str]:

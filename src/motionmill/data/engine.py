@@ -1,7 +1,8 @@
 """Videos and motion capture -> a captioned, leak-free, sharded data set on our skeleton.
 
-The steps in order, each over units of work: extract (stages 1-4), measure (5-7), decide (10-11), caption (8-9), pack
-(12). Duplicates and splits are decided before captions are written, so that no caption is paid for a clip that goes.
+The steps in order, each over units of work: extract (stages 1-4), measure (5-7), decide (10-11), caption (8-9, a step
+of its own only where a model is asked), pack (12). Duplicates and splits are decided before captions are written, so
+that no caption is paid for a clip that goes.
 
 A file that is there, whole and made from the same things is done: whatever was killed, whenever, a run goes on where
 the last one stopped and ends with the same bytes.
@@ -18,15 +19,15 @@ from pathlib import Path
 from typing import Final
 
 from motionmill.config import load_recipe, save_config
-from motionmill.data.candidates import check_whole, made_from
+from motionmill.data.candidates import check_whole
 from motionmill.data.captioning import start_captioning
-from motionmill.data.card import write_card
+from motionmill.data.card import surveyor_of, write_card
 from motionmill.data.config import DataConfig
 from motionmill.data.decisions import decide_all, decided_from, decisions_made_from
 from motionmill.data.executor import DamagedFileError, Executor, Failed, Needs, Step, Tally
-from motionmill.data.extracted import MakeReady, extracted_from, results_noted, start_extracting
+from motionmill.data.extracted import MakeReady, is_extracted, start_extracting
 from motionmill.data.folder import Folder, Journal, locked, open_folder
-from motionmill.data.measure import measured_from, start_measuring
+from motionmill.data.measure import is_measured, start_measuring
 from motionmill.data.pack import gather, start_packing
 from motionmill.data.pool import ProcessPool
 from motionmill.data.sources import Input, find_inputs
@@ -205,26 +206,20 @@ def _extract_and_measure(run: _Run, units: Sequence[str]) -> None:
     _extract(run, videos)
     if videos and config.estimator == "work list":
         _ask_elsewhere(run, videos)
-    missing = [
-        unit.name
-        for unit in read
-        if made_from(folder.file("candidates", unit.name)) != measured_from(folder, unit, config)
-    ]
+    missing = [unit.name for unit in read if not is_measured(folder, unit, config)]
+    keys = {unit.name: len(unit.keys) for unit in read}
     start = functools.partial(start_measuring, folder.root, config)
-    _do(run, Step("measure", start), missing, "candidates")
+    _do(run, Step("measure", start), _largest_first(missing, keys.__getitem__), ("candidates",))
 
 
 def _extract(run: _Run, videos: Sequence[Unit]) -> None:
     """Find the people of the units that have not been looked at, or whose results of another program have come."""
     folder, config = run.folder, run.config
-    missing = [
-        unit.name
-        for unit in videos
-        if made_from(folder.file("extracted", unit.name)) != extracted_from(unit, config)
-        or (config.estimator == "work list" and not results_noted(folder, unit))
-    ]
+    missing = [unit.name for unit in videos if not is_extracted(folder, unit, config)]
+    sizes = {unit.name: sum(_size(unit.path / key) for key in unit.keys) for unit in videos}
+    missing = _largest_first(missing, sizes.__getitem__)
     start = functools.partial(start_extracting, folder.root, config, run.ready)
-    _do(run, Step("extract", start, Needs(gpus=run.gpus, model=True)), missing, "extracted")
+    _do(run, Step("extract", start, Needs(gpus=run.gpus, model=True)), missing, ("extracted",))
 
 
 def _ask_elsewhere(run: _Run, videos: Sequence[Unit]) -> None:
@@ -252,17 +247,21 @@ def _finish(run: _Run, units: Sequence[str], *, asks: bool = True) -> Summary:
         seconds = time.perf_counter() - begun
         run.journal.add({"step": "decide", "tally": {"seconds.decide": seconds, "kept": kept}})
         run.progress("decide", 1, 1)
-    if asks or not (config.caption.url or config.rewrite.url):
-        model = bool(config.caption.url or config.rewrite.url)
-        needs = Needs(cpus=0.25, model=True) if model else Needs()
+    ordered = _largest_first(units, lambda unit: _size(folder.file("candidates", unit)))
+    model = bool(config.caption.url or config.rewrite.url)
+    if model and asks:
         start = functools.partial(start_captioning, folder.root, config)
-        _do(run, Step("caption", start, needs), units, "captions")
-    start = functools.partial(start_packing, folder.root, config)
-    tallies = _do(run, Step("pack", start), units, "shards")
+        needs = Needs(cpus=0.25, model=True)
+        _do(run, Step("caption", start, needs), ordered, ("captions",))
+    # Without a model words cost little: a worker writes those of a unit just before its shard.
+    start = functools.partial(start_packing, folder.root, config, words=not model)
+    parts = ("shards",) if model else ("captions", "shards")
+    surveyor = surveyor_of(folder, run.config)  # counts while the workers pack
+    tallies = _do(run, Step("pack", start), ordered, parts, then=surveyor.add)
     run.journal.add({"step": "card", "begun": time.time(), "units": 1})
     begun = time.perf_counter()
     gather(folder, units)
-    write_card(folder, run.config)
+    write_card(folder, run.config, surveyor.result())
     run.journal.add({"step": "card", "tally": {"seconds.card": time.perf_counter() - begun}})
     kept, rejected, waiting = (
         int(sum(tally[name] for tally in tallies)) for name in ("kept", "rejected", "waiting")
@@ -270,8 +269,23 @@ def _finish(run: _Run, units: Sequence[str], *, asks: bool = True) -> Summary:
     return Summary(kept, rejected, waiting)
 
 
-def _do(run: _Run, step: Step, units: Sequence[str], part: str = "") -> list[Tally]:
-    """A step over units, noted in the journal.
+def _largest_first(units: Sequence[str], size: Callable[[str], int]) -> list[str]:
+    """The order of work: a film of two hours that is begun last would be waited for by all workers."""
+    return sorted(units, key=lambda unit: (-size(unit), unit))
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0
+
+
+def _do(
+    run: _Run,
+    step: Step,
+    units: Sequence[str],
+    parts: Sequence[str] = (),
+    then: Callable[[str], None] = lambda unit: None,
+) -> list[Tally]:
+    """A step over units, noted in the journal; `then` is told of each that is done.
 
     Raises:
         DamagedFileError: a unit needs a file that is not whole.
@@ -292,7 +306,8 @@ def _do(run: _Run, step: Step, units: Sequence[str], part: str = "") -> list[Tal
                 break
         else:
             tallies.append(outcome.tally)
-            _note(run, step, outcome.unit, outcome.tally, part)
+            _note(run, step, outcome.unit, outcome.tally, parts)
+            then(outcome.unit)
             if outcome.tally.get("endpoint_down"):
                 logger.warning("%s: the endpoint fails; the other clips wait", outcome.unit)
                 break
@@ -308,12 +323,11 @@ def _do(run: _Run, step: Step, units: Sequence[str], part: str = "") -> list[Tal
     return tallies
 
 
-def _note(run: _Run, step: Step, unit: str, tally: Tally, part: str) -> None:
-    entry = {"step": step.name, "unit": unit, "tally": dict(tally), "time": time.time()}
-    if part:
+def _note(run: _Run, step: Step, unit: str, tally: Tally, parts: Sequence[str]) -> None:
+    run.journal.add({"step": step.name, "unit": unit, "tally": dict(tally), "time": time.time()})
+    for part in parts:
         path = run.folder.file(part, unit)
-        entry |= {"file": _name(run, path), "stat": _stat(path)}
-    run.journal.add(entry)
+        run.journal.add({"file": _name(run, path), "stat": _stat(path)})
 
 
 def _told(step: Step, failures: Sequence[Failed], total: int) -> str:

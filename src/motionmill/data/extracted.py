@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from motionmill.data.candidates import read_metadata, read_rows, write_rows
+from motionmill.data.candidates import made_from, read_metadata, read_rows, write_rows
 from motionmill.data.clip import Reject
+from motionmill.data.clock import Clock
 from motionmill.data.config import DataConfig
 from motionmill.data.executor import DamagedFileError, Tally
 from motionmill.data.folder import Folder
-from motionmill.data.sources import Recording, caption_lines
-from motionmill.data.units import Unit, digest_of, read_unit
+from motionmill.data.sources import Recording, caption_lines, still_there
+from motionmill.data.units import Unit, digest_of, file_sizes, files_changed, read_unit
 from motionmill.motion.motion import Motion
 from motionmill.video.candidate import Candidate as Person
 from motionmill.video.candidate import RejectedCandidate
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from motionmill.video.extract import Extraction
 
 _VERSION = 1
+_SIZES = "bytes"
 
 Extract = Callable[[Path, str], "Extraction"]
 """A video, and its name for others -> the people in it."""
@@ -40,9 +42,20 @@ def extracted_from(unit: Unit, config: DataConfig) -> str:
 
 
 def people_from(folder: Folder, unit: Unit, config: DataConfig) -> str:
-    """The same with the results of another program, which come bit by bit."""
+    """The same with what may change: the results of another program, which come bit by bit, and the files."""
     notes = read_metadata(folder.file("extracted", unit.name)) or {}
-    return digest_of(extracted_from(unit, config), notes.get("results"))
+    sizes = [notes[_SIZES]] if _SIZES in notes else []
+    return digest_of(extracted_from(unit, config), notes.get("results"), *sizes)
+
+
+def is_extracted(folder: Folder, unit: Unit, config: DataConfig) -> bool:
+    """Whether the people of a unit have been looked for, in the files that are there now, and all results are taken."""
+    notes = read_metadata(folder.file("extracted", unit.name)) or {}
+    return (
+        made_from(folder.file("extracted", unit.name)) == extracted_from(unit, config)
+        and not files_changed(unit, notes.get(_SIZES))
+        and (config.estimator != "work list" or results_noted(folder, unit))
+    )
 
 
 def start_extracting(
@@ -90,13 +103,11 @@ def _video_id(unit: Unit, key: str) -> str:
 
 def extract_unit(folder: Folder, config: DataConfig, take: Extract, name: str) -> Tally:
     """Write the people of a unit's videos."""
-    from motionmill.data.measure import Clock
-
     unit = read_unit(folder, name)
     clock = Clock()
     rows = (row for key in unit.keys for row in _rows(unit, key, take, clock))
     path = folder.file("extracted", name)
-    notes = {}
+    notes = {_SIZES: file_sizes(unit) or ""}
     if config.estimator == "work list":
         notes["results"] = _results(folder, unit)
     origin = extracted_from(unit, config)
@@ -148,7 +159,7 @@ def _rows(unit: Unit, key: str, take: Extract, clock: Any) -> Iterator[dict[str,
     video_id = _video_id(unit, key)
     try:
         with clock.stage("video"):
-            found = take(unit.path / key, video_id)
+            found = take(still_there(unit.path / key, unit.path), video_id)
     except (ImportError, MemoryError, OSError):
         raise  # of this machine, not of the video
     except Exception as error:  # one bad video of many is a row, whatever is wrong with it

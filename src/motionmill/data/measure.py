@@ -7,18 +7,16 @@ from __future__ import annotations
 
 import itertools
 import logging
-import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final
 
 from motionmill.data.calibration import between_t_poses
-from motionmill.data.candidates import Candidate, write_candidates
+from motionmill.data.candidates import Candidate, made_from, read_metadata, write_candidates
 from motionmill.data.captions import true_labels
 from motionmill.data.clip import Reject
+from motionmill.data.clock import Clock
 from motionmill.data.config import DataConfig
 from motionmill.data.cutting import cut_points
 from motionmill.data.describe import measure as measured_facts
@@ -30,7 +28,7 @@ from motionmill.data.folder import Folder
 from motionmill.data.kinematics import kinematics
 from motionmill.data.quality import breaks, measurements
 from motionmill.data.sources import Recording, recordings
-from motionmill.data.units import Unit, digest_of, read_unit
+from motionmill.data.units import Unit, digest_of, file_sizes, files_changed, read_unit
 from motionmill.motion.features import FEATURES_FPS, from_motion
 from motionmill.motion.motion import Motion
 from motionmill.motion.retarget import retarget
@@ -38,6 +36,7 @@ from motionmill.motion.retarget import retarget
 logger = logging.getLogger(__name__)
 
 _FEWEST_FRAMES: Final = 4  # less has no velocity, no jerk: nothing can be measured
+_SIZES: Final = "bytes"
 _VERSION: Final = 1  # of what is measured: another one makes all candidates anew
 
 
@@ -47,6 +46,18 @@ def measured_from(folder: Folder, unit: Unit, config: DataConfig) -> str:
     before = people_from(folder, unit, config) if videos else unit.digest
     parts = (config.read, config.cut, config.transition)
     return digest_of(_VERSION, before, *(part.model_dump(mode="json") for part in parts))
+
+
+def is_measured(folder: Folder, unit: Unit, config: DataConfig) -> bool:
+    """Whether the candidates of a unit are there, made from the files that are there now."""
+    path = folder.file("candidates", unit.name)
+    sizes = (read_metadata(path) or {}).get(_SIZES)
+    origin = _with_sizes(measured_from(folder, unit, config), sizes)
+    return made_from(path) == origin and not files_changed(unit, sizes)
+
+
+def _with_sizes(origin: str, sizes: str | None) -> str:
+    return origin if sizes is None else digest_of(origin, sizes)
 
 
 def measure_unit(folder: Folder, config: DataConfig, name: str) -> Tally:
@@ -59,36 +70,11 @@ def measure_unit(folder: Folder, config: DataConfig, name: str) -> Tally:
     clock = Clock()
     made = (candidate for take in found for candidate in candidates(take, config, clock))
     path = folder.file("candidates", name)
-    count = write_candidates(made, path, made_from=measured_from(folder, unit, config))
+    sizes = file_sizes(unit) if unit.kind == "files" else None
+    origin = _with_sizes(measured_from(folder, unit, config), sizes)
+    notes = {} if sizes is None else {_SIZES: sizes}
+    count = write_candidates(made, path, made_from=origin, metadata=notes)
     return {**clock.tally(), "candidates": count}
-
-
-class Clock:
-    """Seconds by stage, and counts."""
-
-    def __init__(self, now: Callable[[], float] = time.perf_counter) -> None:
-        self._now = now
-        self._counts: Counter[str] = Counter()
-        self._seconds: dict[str, float] = {}
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """What is done inside counts for a stage."""
-        start = self._now()
-        try:
-            yield
-        finally:
-            passed = self._now() - start
-            self._seconds[name] = self._seconds.get(name, 0.0) + passed
-
-    def count(self, name: str, amount: int = 1) -> None:
-        """Add to a count."""
-        self._counts[name] += amount
-
-    def tally(self) -> dict[str, float]:
-        """All of it, as plain numbers."""
-        seconds = {f"seconds.{name}": value for name, value in self._seconds.items()}
-        return {**seconds, **self._counts}
 
 
 def candidates(

@@ -17,8 +17,9 @@ from motionmill.data.candidates import (
     read_metadata,
     read_rows,
 )
-from motionmill.data.captioning import Words, read_words
+from motionmill.data.captioning import Words, read_words, start_captioning
 from motionmill.data.clip import Clip, Reject
+from motionmill.data.clock import Clock
 from motionmill.data.config import SPLITS, DataConfig
 from motionmill.data.decisions import Decision, read_decisions
 from motionmill.data.executor import DamagedFileError, Tally
@@ -30,20 +31,28 @@ from motionmill.data.units import digest_of
 _VERSION = 1
 
 
-def start_packing(root: Path, config: DataConfig) -> Callable[[str], Tally]:
-    """A worker of this step: a function of a unit's name."""
-    return functools.partial(pack_unit, Folder(root))
+def start_packing(root: Path, config: DataConfig, *, words: bool) -> Callable[[str], Tally]:
+    """A worker of this step: a function of a unit's name.
+
+    Args:
+        words: whether it also writes the captions of the unit, before; else they are there.
+    """
+    pack = functools.partial(pack_unit, Folder(root))
+    if not words:
+        return pack
+    caption = start_captioning(root, config)
+    return lambda name: {**caption(name), **pack(name)}
 
 
 def pack_unit(folder: Folder, name: str) -> Tally:
     """Write the shard and the rejects of a unit, unless they are there and nothing has changed."""
-    from motionmill.data.measure import Clock
-
     decisions = {row.id: row for row in read_decisions(folder, name)}
     words_path = folder.file("captions", name)
     words = {row.id: row for row in read_words(words_path)} if words_path.is_file() else {}
     left_out = [row.reject for row in decisions.values() if row.reject is not None]
-    lines = "".join(json.dumps(asdict(reject), sort_keys=True) + "\n" for reject in left_out)
+    lines = "".join(
+        json.dumps(asdict(reject), sort_keys=True, ensure_ascii=False) + "\n" for reject in left_out
+    )
     kept = [row for row in decisions.values() if row.split]
     ready = {row.id: row for row in kept if row.id in words and not words[row.id].pending}
     counts = {

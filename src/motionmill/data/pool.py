@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import logging
 import os
 import signal
+import sys
 import threading
+import weakref
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing import (
     connection,
-    get_all_start_methods,
     get_context,
     parent_process,
 )
@@ -25,17 +28,29 @@ from motionmill.data.executor import Failed, Outcome, Step, attempt, failure
 logger = logging.getLogger(__name__)
 
 _MAX_DEATHS: Final = 5  # workers that one unit may take with it
+_PRELOADED: Final = (
+    "motionmill.data.captioning",
+    "motionmill.data.extracted",
+    "motionmill.data.measure",
+    "motionmill.data.pack",
+    "pyarrow.parquet",
+)  # what steps need, read in once for all workers
 
 
 class ProcessPool:
-    """An executor on `workers` processes; one alone works in this process."""
+    """An executor on `workers` processes, which go on from step to step; one alone works in this process.
+
+    On Linux a fork server starts with the pool and imports while the driver does: make the pool before all else.
+    """
 
     def __init__(self, workers: int = 1) -> None:
         if workers < 1:
             raise ValueError(f"{workers} workers; expected 1 or more")
         self.workers = workers
+        self._idle: list[_Worker] = []
+        weakref.finalize(self, _stop_all, self._idle)
         if workers > 1:
-            _start_server()  # it imports torch while the driver reads its inputs
+            _start_server()
 
     def run(self, step: Step, units: Iterable[str]) -> Iterator[Outcome]:
         waiting = deque(units)
@@ -45,7 +60,7 @@ class ProcessPool:
             yield from _here(step, waiting)
             return
         deaths: Counter[str] = Counter()
-        workers = [_start(step) for _ in range(min(self.workers, len(waiting)))]
+        workers = [self._hire(step) for _ in range(min(self.workers, len(waiting)))]
         try:
             for worker in workers:
                 _hand_out(worker, waiting)
@@ -55,14 +70,29 @@ class ProcessPool:
                     if outcome is None:
                         workers.remove(worker)
                         yield from _after_death(worker, waiting, deaths)
-                        workers.append(worker := _start(step))
+                        workers.append(worker := self._hire(step))
                     else:
                         worker.unit = None
                         yield outcome
                     _hand_out(worker, waiting)
         finally:
             for worker in workers:
-                worker.stop()
+                if worker.unit is None and not step.needs.model:
+                    self._idle.append(worker)
+                else:
+                    worker.stop()  # in the middle of a unit, or with a model in its memory
+
+    def _hire(self, step: Step) -> _Worker:
+        worker = self._idle.pop() if self._idle else _start()
+        worker.send(step)
+        return worker
+
+
+def usable_cores() -> int:
+    """How many cores this process may use, which a job scheduler may have made fewer than the machine has."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 @dataclass(eq=False)
@@ -70,6 +100,13 @@ class _Worker:
     process: BaseProcess
     connection: Connection
     unit: str | None = None
+
+    def send(self, message: Step | str) -> None:
+        """Tell it what to do; that it is dead shows when its outcome is asked for."""
+        try:
+            self.connection.send(message)
+        except OSError:
+            logger.debug("a worker died before it heard of %s", message)
 
     def outcome(self) -> Outcome | None:
         """What it has to tell; None where it died without a word."""
@@ -87,6 +124,11 @@ class _Worker:
         self.process.close()
 
 
+def _stop_all(workers: list[_Worker]) -> None:
+    while workers:
+        workers.pop().stop()
+
+
 def _here(step: Step, units: Iterable[str]) -> Iterator[Outcome]:
     try:
         do = step.start()
@@ -98,39 +140,53 @@ def _here(step: Step, units: Iterable[str]) -> Iterator[Outcome]:
 
 
 def _context() -> SpawnContext | ForkServerContext:
-    """A fork server has no threads to inherit locks from, and its children start at once."""
-    if "forkserver" not in get_all_start_methods():
+    """A fork server has no threads to inherit locks from, and its children start at once.
+
+    Elsewhere than on Linux a child that is forked after torch was imported is not safe (macOS), or not to be had.
+    """
+    if sys.platform != "linux":
         return get_context("spawn")
     context = get_context("forkserver")
-    context.set_forkserver_preload(["motionmill.data.measure"])
+    context.set_forkserver_preload(list(_PRELOADED))
     return context
 
 
 def _start_server() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # more threads only get in each other's way
-    if _context().get_start_method() == "forkserver":
-        from multiprocessing import forkserver  # not on every system
+    if _context().get_start_method() != "forkserver":
+        return
+    from multiprocessing import forkserver  # not on every system
 
+    with _interrupts_ignored():
         forkserver.ensure_running()
 
 
-def _start(step: Step) -> _Worker:
+@contextlib.contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """Processes that are started meanwhile leave Ctrl-C to the driver, also while they still import."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may say so
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _start() -> _Worker:
     context = _context()
     ours, theirs = context.Pipe()
-    process = context.Process(target=_work, args=(theirs, step), daemon=True)
+    process = context.Process(target=_work, args=(theirs,), daemon=True)
     process.start()
     theirs.close()  # so that its end is felt here
     return _Worker(process, ours)
 
 
 def _hand_out(worker: _Worker, waiting: deque[str]) -> None:
-    if not waiting:
-        return
-    worker.unit = waiting.popleft()
-    try:
-        worker.connection.send(worker.unit)
-    except OSError:  # it is dead; that shows when its outcome is asked for
-        logger.debug("%s: its worker died before it began", worker.unit)
+    if waiting:
+        worker.unit = waiting.popleft()
+        worker.send(worker.unit)
 
 
 def _ready(busy: list[_Worker]) -> list[_Worker]:
@@ -157,25 +213,32 @@ def _after_death(worker: _Worker, waiting: deque[str], deaths: Counter[str]) -> 
         yield Failed(unit, reason)
 
 
-def _work(pipe: Connection, step: Step) -> None:
-    """The life of a worker: units in, outcomes out, until the driver hangs up or dies."""
+def _work(pipe: Connection) -> None:
+    """The life of a worker: a step and its units in, outcomes out, until the driver hangs up or dies."""
     import torch
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's business
     threading.Thread(target=_die_with_driver, daemon=True).start()
     torch.set_num_threads(1)
     try:
-        do = step.start()
-    except Exception as error:
-        pipe.recv()
-        pipe.send(failure("", error, fatal=True))
+        do = _made_ready(pipe.recv())
+        while True:
+            message = pipe.recv()
+            if isinstance(message, Step):
+                do = _made_ready(message)
+            else:
+                pipe.send(do(message))
+    except (EOFError, OSError):
         return
-    while True:
-        try:
-            unit = pipe.recv()
-        except (EOFError, OSError):
-            return
-        pipe.send(attempt(do, unit))
+
+
+def _made_ready(step: Step) -> Callable[[str], Outcome]:
+    """What does the units of a step, or says of each that the worker cannot."""
+    try:
+        return functools.partial(attempt, step.start())
+    except Exception as error:
+        failed = failure("", error, fatal=True)
+        return lambda unit: failed
 
 
 def _die_with_driver() -> None:

@@ -6,9 +6,13 @@ any worker finds its recordings again without listing the others.
 
 from __future__ import annotations
 
+import codecs
 import functools
+import itertools
+import logging
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -19,10 +23,26 @@ from motionmill.formats import humanml3d, motionmillion, packed, reading
 from motionmill.formats.clips import names_below
 from motionmill.motion.motion import Motion
 
+logger = logging.getLogger(__name__)
+
 Kind = Literal["packed", "motionmillion", "humanml3d", "files", "videos"]
 
 VIDEO_SUFFIXES: Final = (".mp4", ".mov", ".mkv", ".avi", ".webm", ".m4v", ".mpg", ".mpeg")
+_PASSED_OVER: Final = (
+    ".fbx",
+    ".c3d",
+    ".trc",
+    ".mvnx",
+    ".usd",
+    ".usda",
+    ".usdc",
+    ".usdz",
+    ".pt",
+    ".pkl",
+)
+"""Motion that is not read, or is only where it is named because most files of this suffix are something else."""
 _MAX_CAPTION_BYTES: Final = 1 << 20
+_SHOWN_NAMES: Final = 3
 
 
 @dataclass(frozen=True)
@@ -115,6 +135,7 @@ def find_inputs(paths: Sequence[Path], config: ReadConfig) -> list[Input]:
             found[one.source, one.kind] = Input(
                 one.kind, one.source, one.path, tuple(dict.fromkeys(keys))
             )
+    _check_names(found.values())
     return list(found.values())
 
 
@@ -141,10 +162,18 @@ def recordings(one: Input, config: ReadConfig) -> Iterator[Recording]:
             raise ValueError(f"{one.path}: videos hold no recordings before stage 4")
 
 
+def still_there(file: Path, folder: Path) -> Path:
+    """The file. Raises ValueError where it was deleted from an input that is there; one that is away is no bad file."""
+    if not file.exists() and folder.is_dir():
+        raise ValueError(f"{file.name}: not there any more")
+    return file
+
+
 def _inputs_at(path: Path, config: ReadConfig) -> Iterator[Input]:
     if path.is_file():
         kind: Kind = "videos" if path.suffix.lower() in VIDEO_SUFFIXES else "files"
-        if kind == "videos" or path.suffix.lower() in reading.suffixes_of(config.format):
+        readable = reading.READERS if config.format is None else reading.suffixes_of(config.format)
+        if kind == "videos" or path.suffix.lower() in readable:
             yield Input(kind, path.parent.name, path.parent, (path.name,))
         return
     if (path / "manifest.jsonl").is_file():
@@ -164,6 +193,29 @@ def _inputs_at(path: Path, config: ReadConfig) -> Iterator[Input]:
         yield from _inputs_at(folder, config)
 
 
+def _check_names(inputs: Iterable[Input]) -> None:
+    """Raise ValueError where names cannot be ids: lists of ids are UTF-8 text, one a line."""
+    names = (f"{one.source}/{key}" for one in inputs for key in one.keys)
+    bad = [name for name in names if not _is_utf8(name) or len(name.splitlines()) > 1]
+    if bad:
+        plain = (
+            name.encode(errors="surrogateescape").decode(errors="backslashreplace") for name in bad
+        )
+        shown = "; ".join(repr(name) for name in itertools.islice(plain, _SHOWN_NAMES))
+        raise ValueError(
+            f"{len(bad)} names are not UTF-8 or have line breaks in them (first: {shown}); "
+            "rename them: ids of clips are made of them"
+        )
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _layout(path: Path) -> tuple[Kind, Path] | None:
     places: tuple[tuple[Kind, str], ...] = (
         ("motionmillion", motionmillion.VECTORS),
@@ -177,9 +229,15 @@ def _listing(root: Path, config: ReadConfig) -> tuple[list[str], list[str], list
     """Motion files and videos below a folder, as relative paths, and folders in it that are inputs of their own."""
     suffixes = reading.suffixes_of(config.format)
     motions, videos, own = [], [], []
+    passed_over: Counter[str] = Counter()
     waiting = [root]
+    been: set[tuple[int, int]] = set()  # links may lead back to where they are
     while waiting:
         folder = waiting.pop()
+        found = folder.stat()
+        if (found.st_dev, found.st_ino) in been:
+            continue
+        been.add((found.st_dev, found.st_ino))
         for path in sorted(folder.iterdir()):
             if path.name.startswith("."):
                 continue
@@ -188,10 +246,17 @@ def _listing(root: Path, config: ReadConfig) -> tuple[list[str], list[str], list
                     own.append(path)
                 elif not (path / "units").is_dir():  # a data set of ours is no input
                     waiting.append(path)
+            elif not path.is_file():
+                logger.warning("%s is left out: it leads to no file", path)
             elif path.suffix.lower() in VIDEO_SUFFIXES:
                 videos.append(path.relative_to(root).as_posix())
             elif path.suffix.lower() in suffixes and not path.name.endswith(".qpos.npz"):
                 motions.append(path.relative_to(root).as_posix())
+            elif path.suffix.lower() in _PASSED_OVER:
+                passed_over[path.suffix.lower()] += 1
+    if passed_over:
+        counts = ", ".join(f"{count} {suffix}" for suffix, count in sorted(passed_over.items()))
+        logger.warning("%s: %s files are left out; name them, or convert them first", root, counts)
     return sorted(motions), sorted(videos), sorted(own)
 
 
@@ -241,7 +306,7 @@ def _of_layout(one: Input, key: str, config: ReadConfig) -> Recording:
     return Recording(
         f"{one.source}/{key}",
         one.source,
-        functools.partial(read, file),
+        lambda: read(still_there(file, one.path)),
         config.licences.get(one.source, ""),
         f"{one.source}/{_without_mirror(key)}",
         {"captions": captions},
@@ -264,7 +329,7 @@ def _of_file(one: Input, key: str, config: ReadConfig) -> Recording:
     return Recording(
         f"{one.source}/{key}",
         one.source,
-        lambda: reading.load(file, format=config.format, fps=config.fps),
+        lambda: reading.load(still_there(file, one.path), format=config.format, fps=config.fps),
         config.licences.get(one.source, ""),
         f"{one.source}/{key}",
         labels,
@@ -281,6 +346,13 @@ def caption_lines(file: Path) -> list[str]:
 
 
 def _lines(path: Path) -> list[str]:
+    """The lines of a text: UTF-8, UTF-16 that says so, or what Windows wrote before."""
     if path.stat().st_size > _MAX_CAPTION_BYTES:
         raise ValueError(f"{path}: over {_MAX_CAPTION_BYTES} bytes; expected captions, one a line")
-    return path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+    data = path.read_bytes()
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16", errors="replace").splitlines()
+    try:
+        return data.decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        return data.decode("cp1252", errors="replace").splitlines()

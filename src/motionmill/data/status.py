@@ -13,9 +13,9 @@ from motionmill.data.captioning import worded_from
 from motionmill.data.clip import Reject
 from motionmill.data.config import DataConfig
 from motionmill.data.decisions import judge, read_decisions
-from motionmill.data.extracted import extracted_from
+from motionmill.data.extracted import is_extracted
 from motionmill.data.folder import Folder, Journal
-from motionmill.data.measure import measured_from
+from motionmill.data.measure import is_measured
 from motionmill.data.survey import reason_in_general
 from motionmill.data.thresholds import effective
 from motionmill.data.units import Unit, read_units
@@ -66,21 +66,14 @@ def status(folder: Folder) -> Status:
     config = load_recipe(DataConfig, folder.config)
     now = effective(folder, config)
     result = Status()
-    decisions = {row.id: row for row in read_decisions(folder)}
     for unit in read_units(folder):
         _count_steps(result, folder, unit, config)
-        path = folder.file("candidates", unit.name)
-        if not path.is_file():
-            continue
-        for candidate in read_candidates(path, only=_COLUMNS):
+        for reject in _decided(result, folder, unit, now):
             result.candidates += 1
-            decision = decisions.get(candidate.id)
-            reject = judge(candidate, now) if decision is None else decision.reject
             if reject is not None:
-                _count_reject(result, reject)
+                result.rejected[reject.stage, reason_in_general(reject.reason)] += 1
             else:
                 result.kept += 1
-    result.decided = bool(decisions)
     result.kept -= result.pending
     _read_journal(result, folder)
     return result
@@ -94,9 +87,9 @@ def _count_steps(result: Status, folder: Folder, unit: Unit, config: DataConfig)
         path = folder.file(part, unit.name)
         match step:
             case "extract":
-                done = made_from(path) == extracted_from(unit, config)
+                done = is_extracted(folder, unit, config)
             case "measure":
-                done = made_from(path) == measured_from(folder, unit, config)
+                done = is_measured(folder, unit, config)
             case "caption":
                 done = made_from(path) == worded_from(folder, config, unit.name)
                 pending = int((read_metadata(path) or {}).get("pending", 0))
@@ -107,8 +100,22 @@ def _count_steps(result: Status, folder: Folder, unit: Unit, config: DataConfig)
         result.done[step] += done
 
 
-def _count_reject(result: Status, reject: Reject) -> None:
-    result.rejected[reject.stage, reason_in_general(reject.reason)] += 1
+def _decided(
+    result: Status, folder: Folder, unit: Unit, now: DataConfig
+) -> Iterator[Reject | None]:
+    """Why each candidate of a unit is left out, or None; by its filters alone where nothing is decided yet."""
+    path = folder.file("candidates", unit.name)
+    if not path.is_file():
+        return
+    decisions = {row.id: row for row in read_decisions(folder, unit.name)}
+    names = [row.id for row in read_candidates(path, only=("id",))]
+    if all(name in decisions for name in names):
+        result.decided |= bool(names)
+        yield from (decisions[name].reject for name in names)
+        return
+    for candidate in read_candidates(path, only=_COLUMNS):
+        decision = decisions.get(candidate.id)
+        yield judge(candidate, now) if decision is None else decision.reject
 
 
 def _read_journal(result: Status, folder: Folder) -> None:
@@ -123,9 +130,10 @@ def _read_journal(result: Status, folder: Folder) -> None:
         }
         if not times:
             continue  # nothing was left to do
-        result.seconds[step] += sum(times.values())
-        result.units_timed[step] += 1
+        for owner in {name if name in _STEPS else step for name in times}:
+            result.units_timed[owner] += 1  # a worker that packs may also have written captions
         for name, value in times.items():
+            result.seconds[name if name in _STEPS else step] += value
             result.stages[name] += value
         for name, value in tally.items():
             if name.startswith(("caption.", "rewrite.")):

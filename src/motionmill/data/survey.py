@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import heapq
 import math
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from motionmill.data.decisions import Decision, read_decisions
 from motionmill.data.folder import Folder
 
 NUM_EXAMPLES = 12
+_FILE = re.compile(r"^.{1,255}?\.\w{1,8}(, (line|clip) [^:]*)?: ")
 _BINS = 10
 
 
@@ -124,42 +126,58 @@ def survey(folder: Folder, units: Sequence[str], spread_over: Sequence[str] = ()
     Raises:
         DamagedFileError: a file that is not whole.
     """
-    result = Survey()
-    hashes: list[np.ndarray[tuple[int], np.dtype[np.uint64]]] = []
-    num_captions = 0
-    chosen: list[tuple[int, Example]] = []
+    surveyor = Surveyor(folder, spread_over)
     for unit in units:
+        surveyor.add(unit)
+    return surveyor.result()
+
+
+class Surveyor:
+    """Counts a data set unit by unit, in any order, as they are finished."""
+
+    def __init__(self, folder: Folder, spread_over: Sequence[str] = ()) -> None:
+        self._folder, self._spread_over = folder, spread_over
+        self._counts = Survey()
+        self._num_captions = 0
+        self._hashes: list[np.ndarray[tuple[int], np.dtype[np.uint64]]] = []
+        self._chosen: list[tuple[int, Example]] = []
+
+    def add(self, unit: str) -> None:
+        """Count one more unit. Raises DamagedFileError."""
+        folder = self._folder
         path = folder.file("captions", unit)
         words = {row.id: row for row in read_words(path)} if path.is_file() else {}
         decisions = {row.id: row for row in read_decisions(folder, unit)}
-        values: dict[str, list[float]] = {name: [] for name in spread_over}
+        values: dict[str, list[float]] = {name: [] for name in self._spread_over}
         texts: list[str] = []
         for candidate in read_candidates(folder.file("candidates", unit), only=_COLUMNS):
-            said = words.get(candidate.id)
-            if not _count(result, candidate, decisions.get(candidate.id), said):
+            decision, said = decisions.get(candidate.id), words.get(candidate.id)
+            if not _count(self._counts, candidate, decision, said):
                 continue
             assert said is not None
+            assert decision is not None
             texts += said.captions
-            for name in spread_over:
+            for name in self._spread_over:
                 if name in candidate.measurements:
                     values[name].append(candidate.measurements[name])
-            key = -int.from_bytes(hashlib.sha256(candidate.id.encode()).digest()[:8])
-            example = Example(
-                candidate.id,
-                decisions[candidate.id].split,
-                candidate.frames / 30,
-                said.captions[0],
-            )
-            push = heapq.heappush if len(chosen) < NUM_EXAMPLES else heapq.heappushpop
-            push(chosen, (key, example))
-        num_captions += len(texts)
-        hashes.append(_hashes(texts))
+            self._choose(candidate, decision.split, said.captions[0])
+        self._num_captions += len(texts)
+        self._hashes.append(_hashes(texts))
         for name, found in values.items():
-            result.spreads[name].add(found)
-    different = len(np.unique(np.concatenate(hashes))) if hashes else 0
-    result.num_captions = num_captions, different
-    result.examples = [example for _, example in sorted(chosen, reverse=True)]
-    return result
+            self._counts.spreads[name].add(found)
+
+    def result(self) -> Survey:
+        """All that was counted."""
+        different = len(np.unique(np.concatenate(self._hashes))) if self._hashes else 0
+        self._counts.num_captions = self._num_captions, different
+        self._counts.examples = [example for _, example in sorted(self._chosen, reverse=True)]
+        return self._counts
+
+    def _choose(self, candidate: Candidate, split: str, caption: str) -> None:
+        """Keep the clip as an example if the hash of its id is among the least."""
+        key = -int.from_bytes(hashlib.sha256(candidate.id.encode()).digest()[:8])
+        push = heapq.heappush if len(self._chosen) < NUM_EXAMPLES else heapq.heappushpop
+        push(self._chosen, (key, Example(candidate.id, split, candidate.frames / 30, caption)))
 
 
 def _count(
@@ -184,12 +202,16 @@ def _count(
 
 
 def reason_in_general(reason: str) -> str:
-    """A reason without what belongs to one clip: "contained in bandai/x" -> "contained in another clip"."""
+    """A reason without what belongs to one clip: "contained in bandai/x" -> "contained in another clip".
+
+    Also without a file's name, its line and what was found there: "a.bvh, line 3: expected X, got Y" -> "expected X".
+    """
     for start in ("contained in", "mirror image of"):
         if reason.startswith(start):
             return f"{start} another clip"
     if reason.startswith("would bridge"):
         return "would bridge two splits"
+    reason = _FILE.sub("", reason).partition(", got ")[0]
     return reason if len(reason) <= 120 else f"{reason[:117]}..."
 
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import itertools
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from motionmill.data.config import UnitConfig
 from motionmill.data.executor import DamagedFileError
 from motionmill.data.folder import Folder, write_text
 from motionmill.data.sources import Input, Kind
+
+_UNITS_AT_LEAST: Final = 64  # of an input, so that many workers have something to do until the end
+_SMALL_UNIT: Final = 32  # recordings; smaller ones cost more than they help
+_WRITTEN_AT_ONCE: Final = 16
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,25 @@ def digest_of(*parts: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def file_sizes(unit: Unit) -> str | None:
+    """Bytes of each file of a unit, 0 where it is not there, as a note; None where its recordings are no files."""
+    if unit.kind not in ("files", "videos"):
+        return None
+    return json.dumps([_size(unit.path / key) for key in unit.keys])
+
+
+def files_changed(unit: Unit, noted: str | None) -> bool:
+    """Whether a file of a unit has another size than was noted, as one that was downloaded again; gone is no change."""
+    if noted is None:
+        return False
+    sizes = (_size(unit.path / key) for key in unit.keys)
+    return any(size not in (0, was) for size, was in zip(sizes, json.loads(noted), strict=True))
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0
+
+
 def plan_units(folder: Folder, inputs: Sequence[Input], config: UnitConfig) -> None:
     """Make units of all that no unit holds yet; where an input has moved, its units follow.
 
@@ -57,6 +82,7 @@ def plan_units(folder: Folder, inputs: Sequence[Input], config: UnitConfig) -> N
         ValueError: an input that has the name of an earlier one and none of its recordings.
     """
     known: dict[tuple[str, str], list[Unit]] = {}
+    made: list[Unit] = []
     for unit in read_units(folder):
         known.setdefault((unit.source, unit.kind), []).append(unit)
     for one in inputs:
@@ -68,12 +94,12 @@ def plan_units(folder: Folder, inputs: Sequence[Input], config: UnitConfig) -> N
                 f"{one.path}: the data set has other recordings under the name {one.source!r}; "
                 "rename the folder, its clips' ids start with it"
             )
-        for unit in before:
-            if unit.path != one.path:
-                _write(folder, Unit(unit.name, unit.kind, unit.source, one.path, unit.keys))
+        made += [replace(unit, path=one.path) for unit in before if unit.path != one.path]
         new = [key for key in one.keys if key not in had]
         for name, keys in _chunks(one, new, {unit.name for unit in before}, config):
-            _write(folder, Unit(name, one.kind, one.source, one.path, tuple(keys)))
+            made.append(Unit(name, one.kind, one.source, one.path, tuple(keys)))
+    with ThreadPoolExecutor(_WRITTEN_AT_ONCE) as threads:  # which mostly wait for the disk
+        list(threads.map(functools.partial(_write, folder), made))
 
 
 def read_units(folder: Folder) -> Iterator[Unit]:
@@ -94,8 +120,12 @@ def read_unit(folder: Folder, name: str) -> Unit:
 def _chunks(
     one: Input, keys: Sequence[str], taken: set[str], config: UnitConfig
 ) -> Iterator[tuple[str, Sequence[str]]]:
-    """Names that are free, and the keys of each: a unit whose file was lost comes back under its name."""
-    size = config.videos if one.kind == "videos" else config.recordings
+    """Names that are free, and the keys of each: a unit whose file was lost comes back under its name.
+
+    How many recordings a unit has follows from the input alone, so that the set does not depend on who makes it.
+    """
+    few = max(_SMALL_UNIT, -(-len(one.keys) // _UNITS_AT_LEAST))
+    size = config.videos if one.kind == "videos" else min(config.recordings, few)
     middle = "-videos" if one.kind == "videos" else ""
     names = (f"{one.source}{middle}-{index:06d}" for index in itertools.count())
     free = (name for name in names if name not in taken)

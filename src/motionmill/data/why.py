@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from motionmill.config import load_recipe
 from motionmill.data.candidates import Candidate, read_candidates
@@ -16,6 +18,10 @@ from motionmill.data.decisions import Decision, judge, read_decisions
 from motionmill.data.folder import Folder
 from motionmill.data.thresholds import effective
 from motionmill.motion.motion import Motion
+
+_LONGEST_NAME: Final = (
+    180  # bytes; file systems allow 255, of which some are for what is written aside
+)
 
 
 @dataclass(frozen=True)
@@ -82,6 +88,15 @@ def lines(found: Story) -> Iterator[str]:
     yield f"licence     {candidate.licence or 'unknown'}"
     yield f"group       {candidate.group}"
     yield f"provenance  {_plain(candidate.provenance)}"
+
+
+def sheet_name(clip_id: str) -> str:
+    """A file name for the contact sheet of a clip; a long id is cut off, and its hash follows."""
+    name = re.sub(r'[/\\:*?"<>|]', "_", clip_id)
+    if len(name.encode()) > _LONGEST_NAME:
+        start = name.encode()[:_LONGEST_NAME].decode(errors="ignore")
+        name = f"{start}-{hashlib.sha256(clip_id.encode()).hexdigest()[:8]}"
+    return f"{name}.png"
 
 
 def write_sheet(found: Story, path: Path) -> bool:
