@@ -15,8 +15,8 @@ pytest.importorskip("fastapi", reason="the extra server is not installed")
 
 import motionmill
 from motionmill.pipeline import TextToMotion
+from motionmill.server.measures import contact_runs
 from motionmill.server.runner import Limits
-from motionmill.server.work import contact_runs
 from tests.server import serving_app
 
 PROMPT = {"prompt": "a person bows", "seconds": 1, "seed": 3, "candidates": 1}
