@@ -89,7 +89,7 @@ def _serve(pipe: Connection, tools: bytes) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     torch.set_num_threads(1)
-    codec, ranker = pickle.loads(tools)  # noqa: S301 - the server's own
+    codec, ranker = pickle.loads(tools)
     codec.tokenizer.keep_in_order()
     bench = Bench(codec, ranker)
     with contextlib.suppress(EOFError, BrokenPipeError):

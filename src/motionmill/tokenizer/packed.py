@@ -21,7 +21,7 @@ _LEAST_BYTES = 2 << 20
 
 
 class PackedWeights:
-    """The weights that one convolution has now in oneDNN's order; they take as much memory as the weights themselves."""
+    """The weights that one convolution has now in oneDNN's order, which take their memory a second time."""
 
     def __init__(self, convolution: nn.Conv1d) -> None:
         self._across = [1, *convolution.stride], [1, *convolution.dilation]
