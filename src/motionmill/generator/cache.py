@@ -71,7 +71,7 @@ class KeyValueCache:
         ]
 
     def repeat(self, start: int, sources: Sequence[int]) -> None:
-        """Instead of the rows from `start` on copies of some of them; `sources` counts from `start`, as many as wanted."""
+        """Instead of the rows from `start` on copies of some of them, any number; `sources` counts from `start`."""
         lengths = self.lengths[start:]
         places = torch.tensor(sources, device=self._slots.device)
         rows, slots = slice(start, start + len(sources)), max(lengths)

@@ -1,7 +1,7 @@
 """Tasks for the bench -> their answers, from a thread of this process or from a process beside it.
 
-A step of a small model is many small operations on the CPU, and between any two of them another thread may hold Python's
-lock; a process of its own has a lock of its own.
+A step of a small model is many small operations on the CPU, and between any two of them another thread may hold
+Python's lock; a process of its own has a lock of its own.
 """
 
 from __future__ import annotations

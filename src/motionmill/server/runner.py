@@ -63,6 +63,7 @@ class Runner:
         self._works: list[Work] = []
         self._cancelled: set[str] = set()
         self._stopping = False
+        self._queued = True  # there may be jobs in the store that wait
         self._moved, self._tell_next = False, 0.0
         self._durations: deque[float] = deque([2.0], maxlen=32)
         self._helper = self.helper(self.pipeline.release)
@@ -72,6 +73,10 @@ class Runner:
     @property
     def stopping(self) -> bool:
         return self._stopping
+
+    @property
+    def _num_samples(self) -> int:
+        return sum(len(work.samples) for work in self._works)
 
     def start(self) -> None:
         """Take up what was left by the last server, and work."""
@@ -93,6 +98,7 @@ class Runner:
 
     def submitted(self) -> None:
         """A job has been stored."""
+        self._queued = True
         self._changed.set()
 
     def cancel(self, name: str) -> bool:
@@ -161,11 +167,12 @@ class Runner:
 
     def _admit(self) -> None:
         """Let jobs in while the batch has room for their samples."""
-        while sum(len(work.samples) for work in self._works) < self.limits.max_running:
+        while self._queued and self._num_samples < self.limits.max_running:
+            self._queued = False  # before looking: whoever stores a job meanwhile says so again
             job = self.store.take()
             if job is None:
                 return
-            self._moved = True
+            self._queued = self._moved = True
             live = self.live(job.id)
             deadline = time.monotonic() + self.limits.job_seconds
             try:
@@ -187,8 +194,7 @@ class Runner:
 
     def _look(self) -> None:
         """Between two steps: cancelled, late and finished jobs leave."""
-        running = sum(len(work.samples) for work in self._works)
-        show_every = max(_PREVIEW_SECONDS, running / _PREVIEWS_A_SECOND)
+        show_every = max(_PREVIEW_SECONDS, self._num_samples / _PREVIEWS_A_SECOND)
         for work in list(self._works):
             name = work.job.id
             try:
