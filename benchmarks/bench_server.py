@@ -1,6 +1,6 @@
 """Load on `motionmill serve`, started here as a second process on loopback: how fast, whether flat, and among whom.
 
-python benchmarks/bench_server.py -o benchmarks/results/server.json [--parts clients large steps memory ...] [--repeats 3]
+python benchmarks/bench_server.py -o benchmarks/results/server.json [--parts clients large ...] [--repeats 3]
 
 The parts write into the same file, so that they can run one after another.
 """

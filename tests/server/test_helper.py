@@ -42,7 +42,7 @@ def work(helper: Any, folder: Path) -> list[Any]:
     shown = [helper.submit("show", "a", DRAWN[0].tolist()[at : at + 4]) for at in (0, 4)]
     helper.submit("forget", "a")
     again = helper.submit("show", "a", DRAWN[0].tolist()[:4])
-    facts = helper.submit("finish", choice, "a name", 1.0, folder / "m.npz").result()
+    facts = helper.submit("finish", choice, [12], "a name", 1.0, folder / "m.npz").result()
     assert shown[0].result() == again.result()
     assert len(motionmill.load(folder / "m.npz")) == facts["frames"]
     return [chosen.tolist(), *(each.result() for each in shown), facts]
@@ -60,7 +60,7 @@ def test_a_process_does_the_same(process: Process, thread: Thread, tmp_path: Pat
     assert work(process, tmp_path) == work(thread, tmp_path)
     choice = Choice("x", STATES, DRAWN[:1], DRAWN[0])
     with pytest.raises(FileNotFoundError):  # what goes wrong there is told here
-        process.submit("finish", choice, "x", 1.0, tmp_path / "none-such" / "m.npz").result()
+        process.submit("finish", choice, [], "x", 1.0, tmp_path / "none-such" / "m.npz").result()
 
 
 @pytest.mark.slow

@@ -14,8 +14,8 @@ from torch import Tensor
 from motionmill.formats import npz
 from motionmill.generator.choose import best_of
 from motionmill.generator.ranker import TrainedRanker
+from motionmill.generator.tokens_to_motion import tokens_to_motion
 from motionmill.motion.cleanup import clean
-from motionmill.motion.features import to_motion
 from motionmill.server.measures import measures
 from motionmill.server.preview import Preview
 from motionmill.tokenizer.encode import MotionCodec
@@ -54,11 +54,16 @@ class Bench:
             before=choice.before,
         )
 
-    def finish(self, last: Choice, name: str, cleanup: float, path: Path) -> dict[str, Any]:
-        """Choose the last part, decode all, keep the raw motion, measure the cleaned one."""
+    def finish(
+        self, last: Choice, starts: list[int], name: str, cleanup: float, path: Path
+    ) -> dict[str, Any]:
+        """Choose the last part, decode all, keep the raw motion, measure the cleaned one.
+
+        Args:
+            starts: at which tokens the parts but the first begin.
+        """
         tokens = torch.cat((last.before, self.choose(last)))
-        device = self._codec.tokenizer.project_out.weight.device
-        raw = to_motion(self._codec.decode(tokens.to(device)).cpu(), name=name)
+        raw = tokens_to_motion(self._codec, tokens, starts=starts, name=name)
         npz.save(raw, path, compressed=False)
         return {
             "frames": len(raw),

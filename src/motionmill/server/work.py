@@ -33,6 +33,7 @@ class Sample:
         self.number, self.seed = number, seed
         self.part = 0
         self.tokens = torch.empty(0, dtype=torch.long)  # of the parts that are there
+        self.starts: list[int] = []  # the tokens at which the parts but the first begin
         self.streams: list[Stream] = []
         self.requests: list[Request] = []
         self.shown = 0  # tokens that were given to the preview
@@ -155,7 +156,7 @@ class Work:
         sample.streams = []
         name = "; ".join(part.prompt for part in self.request.parts)
         path = self._folder / f"{self._key(sample)}.npz"
-        sample.motion = self._ask("finish", choice, name, self.request.cleanup, path)
+        sample.motion = self._ask("finish", choice, sample.starts, name, self.request.cleanup, path)
 
     def _go_on(self, sample: Sample, tokens: Tensor) -> None:
         """A part is there: the next."""
@@ -164,6 +165,7 @@ class Work:
             self._ask("forget", self._key(sample))
         sample.choice = None
         sample.tokens = torch.cat((sample.tokens, tokens))
+        sample.starts.append(len(sample.tokens))
         sample.part += 1
         self._draw(sample)
 
