@@ -62,6 +62,7 @@ def test_seams_at_the_ends_and_short_parts() -> None:
     motion = with_jerk(swaying())
     made = joined(motion, [1, 4, SEAM, SEAM + 4, len(motion) - 1])
     assert len(made) == len(motion)
-    assert made.root.isfinite().all() and made.rotations.isfinite().all()
+    assert made.root.isfinite().all()
+    assert made.rotations.isfinite().all()
     short = motion[slice(SEAM - 4, SEAM + 4)]
     assert len(joined(short, [4])) == 8
