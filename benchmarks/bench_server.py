@@ -102,6 +102,13 @@ class Server:
                 return round(float(line.split()[1]) / 2**20, 1)
         raise RuntimeError("no memory in /metrics")
 
+    def beside(self) -> list[float]:
+        """MiB of the processes that the server has started, on Linux."""
+        number = self.process.pid
+        children = Path(f"/proc/{number}/task/{number}/children").read_text().split()
+        states = [Path(f"/proc/{child}/status").read_text() for child in children]
+        return [round(int(state.split("VmRSS:")[1].split()[0]) / 2**10, 1) for state in states]
+
 
 @contextmanager
 def serving(model: str = DEFAULT_MODEL) -> Iterator[Server]:
@@ -254,10 +261,16 @@ def memory(server: Server, jobs: int = 500) -> dict[str, Any]:
     """MiB of the server's process after every fifty jobs."""
     request = REQUESTS["1 candidate"]
     found, lost = [server.memory()], 0
+    before = server.beside()
     for _ in range(0, jobs, 50):
         lost += load(server, request, 8, 50)["lost"]
         found.append(server.memory())
-    return {"jobs": jobs, "lost": lost, "MiB after every 50 jobs": found}
+    return {
+        "jobs": jobs,
+        "lost": lost,
+        "MiB after every 50 jobs": found,
+        "MiB of other processes, before and after": [before, server.beside()],
+    }
 
 
 def crowd(server: Server, repeats: int) -> dict[str, Any]:

@@ -212,7 +212,7 @@ def test_the_ratings_of_a_server_with_a_token(tmp_path: Path) -> None:
             page.wait_for_selector('body[data-ready="true"]')
             assert page.inner_text("#problem") == ""
             page.goto(f"http://127.0.0.1:{port}/")  # which knows the token of its tab
-            page.wait_for_selector("body[data-state]")
+            page.wait_for_selector('body[data-ready="true"]')
             assert not page.is_visible("#door")
             page.goto(f"http://127.0.0.1:{port}/rate/a-wrong-link/")
             assert "no such rating link" in page.inner_text("body")
