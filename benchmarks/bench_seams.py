@@ -19,7 +19,8 @@ import torch
 from host import host
 from torch import Tensor
 
-from motionmill.motion.motion import Motion
+from motionmill.motion.physics import foot_slide, jitter
+from motionmill.motion.seams import REACH, velocity_jumps
 from motionmill.pipeline import DEFAULT_MODEL, TextToMotion
 
 PROMPTS = (
@@ -39,9 +40,16 @@ TIMELINES = (
     (("a person stands still", 2.0), ("a person runs forward", 3.0), ("a person jumps", 2.0)),
     (("someone boxes", 3.0), ("someone kicks with the left leg", 2.0), ("a person bows", 2.0)),
     (("a person dances", 3.0), ("a tired man walks slowly", 3.0), ("a person turns around", 2.0)),
+    (("a person walks forward", 3.0), ("a person waves", 2.5), ("a person bows", 2.5)),
+    (("a person kicks", 2.5), ("a person walks backward", 3.0), ("someone punches", 2.0)),
+    (
+        ("a person runs", 3.0),
+        ("a person turns left", 2.0),
+        ("a person raises the left hand", 2.0),
+    ),
+    (("a person jumps", 2.0), ("a person crawls", 3.0), ("a person stands up", 2.0)),
 )
 LIMIT = 1.5  # of a seam's jump over its clip's mean
-REACH = 2  # frames before and after a seam that belong to it
 
 
 def main() -> None:
@@ -62,10 +70,7 @@ def main() -> None:
         "seconds": arguments.seconds,
         "context, seconds": pipeline.context_seconds,
         "velocity jump, m/s": rows,
-        "timelines of three prompts": {
-            name: between_prompts(pipeline, arguments.seeds, cleanup)
-            for name, cleanup in (("as decoded", 0.0), ("after clean-up", 1.0))
-        },
+        "timelines of three prompts": between_prompts(pipeline, arguments.seeds),
     }
     text = json.dumps(result, indent=1)
     print(text)
@@ -77,7 +82,7 @@ def report(pipeline: TextToMotion, seconds: float, cleanup: float) -> dict[str, 
     motions = pipeline.generate(PROMPTS, seconds=seconds, cleanup=cleanup)
     at_seams, elsewhere = [], []
     for motion in motions:
-        jumps = windows(motion)
+        jumps = velocity_jumps(motion)
         seams = seam_frames(pipeline, len(motion))
         near = torch.zeros(len(jumps), dtype=torch.bool)
         for frame in seams:
@@ -95,17 +100,48 @@ def report(pipeline: TextToMotion, seconds: float, cleanup: float) -> dict[str, 
     }
 
 
-def between_prompts(pipeline: TextToMotion, num_seeds: int, cleanup: float) -> dict[str, float]:
-    """The jump at the seams of timelines over the mean of its clip."""
-    ratios: list[float] = []
-    others = []
-    for parts in TIMELINES:
-        for seed in range(num_seeds):
-            motion, seams = timeline(pipeline, parts, 1000 * seed, cleanup)
-            jumps = windows(motion)
-            relative = jumps / jumps.mean()
-            ratios += [float(relative[frame]) for frame in seams]
-            others.append(relative)
+def between_prompts(pipeline: TextToMotion, num_seeds: int) -> dict[str, dict[str, float]]:
+    """The jump at the seams of timelines over the mean of its clip, as drawn and with softened seams."""
+    drawn = [
+        tokens_of(pipeline, parts, 1000 * seed) for parts in TIMELINES for seed in range(num_seeds)
+    ]
+    return {
+        f"{kind}, {name}": jumps_of(pipeline, drawn, cleanup=cleanup, soft=soft)
+        for kind, soft in (("as drawn", False), ("softened", True))
+        for name, cleanup in (("as decoded", 0.0), ("after clean-up", 1.0))
+    }
+
+
+def tokens_of(
+    pipeline: TextToMotion, parts: Sequence[tuple[str, float]], seed: int
+) -> tuple[Tensor, list[int]]:
+    """What `pipeline.timeline` draws, and the first tokens of its parts but the first."""
+    tokens, starts = torch.empty(0, dtype=torch.long), []
+    for number, (prompt, seconds) in enumerate(parts):
+        starts.append(len(tokens))
+        length = pipeline.tokens.count(seconds)
+        new = pipeline.tokens([prompt], [length], [seed + number], history=tokens)[0]
+        tokens = torch.cat((tokens, new))
+    return tokens, starts[1:]
+
+
+def jumps_of(
+    pipeline: TextToMotion,
+    drawn: Sequence[tuple[Tensor, list[int]]],
+    *,
+    cleanup: float,
+    soft: bool,
+) -> dict[str, float]:
+    ratios, others, motions = [], [], []
+    for tokens, starts in drawn:
+        motion = pipeline.decode(tokens, cleanup=cleanup, starts=starts if soft else ())
+        jumps = velocity_jumps(motion)
+        relative = jumps / jumps.mean()
+        ratios += [
+            float(relative[start * pipeline.release.codec.frames_per_token]) for start in starts
+        ]
+        others.append(relative)
+        motions.append(motion)
     found = torch.tensor(ratios)
     return {
         "seams": len(found),
@@ -116,29 +152,9 @@ def between_prompts(pipeline: TextToMotion, num_seeds: int, cleanup: float) -> d
         f"all frames above {LIMIT}, percent": round(
             float((torch.cat(others) > LIMIT).double().mean()) * 100, 1
         ),
+        "foot slide, mm a frame": round(sum(map(foot_slide, motions)) / len(motions), 3),
+        "jitter, 100 m/s^3": round(sum(map(jitter, motions)) / len(motions), 3),
     }
-
-
-def timeline(
-    pipeline: TextToMotion, parts: Sequence[tuple[str, float]], seed: int, cleanup: float
-) -> tuple[Motion, list[int]]:
-    """What `pipeline.timeline` makes, and the first frames of its parts but the first."""
-    tokens, starts = torch.empty(0, dtype=torch.long), []
-    for number, (prompt, seconds) in enumerate(parts):
-        starts.append(len(tokens) * pipeline.release.codec.frames_per_token)
-        length = pipeline.tokens.count(seconds)
-        new = pipeline.tokens([prompt], [length], [seed + number], history=tokens)[0]
-        tokens = torch.cat((tokens, new))
-    return pipeline.decode(tokens, cleanup=cleanup), starts[1:]
-
-
-def windows(motion: Motion) -> Tensor:
-    """(T,) largest velocity jump of the 2 REACH + 1 frames around each."""
-    velocity = motion.joints().diff(dim=0) * motion.fps
-    jump = velocity.diff(dim=0).norm(dim=-1).mean(-1)
-    jump = torch.cat((jump[:1], jump, jump[-1:]))
-    size = 2 * REACH + 1
-    return torch.nn.functional.max_pool1d(jump[None], size, stride=1, padding=REACH)[0]
 
 
 def seam_frames(pipeline: TextToMotion, num_frames: int) -> list[int]:

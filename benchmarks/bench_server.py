@@ -1,6 +1,6 @@
 """Load on `motionmill serve`, started here as a second process on loopback: how fast, whether flat, and among whom.
 
-python benchmarks/bench_server.py -o benchmarks/results/server.json [--parts clients memory crowd first] [--repeats 3]
+python benchmarks/bench_server.py -o benchmarks/results/server.json [--parts clients large ...] [--repeats 3]
 
 The parts write into the same file, so that they can run one after another.
 """
@@ -22,24 +22,39 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from host import host
+from torch import Tensor
+
+from motionmill.generator.config import SamplingConfig, official_config
+from motionmill.generator.engine import Engine, Request
+from motionmill.generator.model import Generator
+from motionmill.generator.release import load_release
+from motionmill.generator.size import num_parameters
+from motionmill.pipeline import DEFAULT_MODEL
 
 REQUEST = {"prompt": "a person walks forward", "seconds": 4}
 REQUESTS = {"8 candidates (the model's own)": REQUEST, "1 candidate": REQUEST | {"candidates": 1}}
 BLOCK = {"prompt": "a person walks forward", "seconds": 60, "samples": 8, "candidates": 1}
-CLIENTS = (1, 8, 32)
-PARTS = ("clients", "memory", "crowd", "first", "processes")
+PARTS = ("clients", "large", "steps", "memory", "crowd", "first", "processes")
+JOBS = {1: 12, 8: 40, 32: 64}
+LARGE = official_config(
+    12, 12, 768, num_codes=1920, text_width=384
+)  # the layers of the official 111M
+TOGETHER = (1, 8, 64)
 IDLE, UNREAD, HALF = 1000, 64, 200
 
 
 class Server:
     """The process, and calls to it."""
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, model: str) -> None:
         words = ["serve", "--port", "0", "--folder", folder, "--max-queued", "128"]
+        words += ["--model", model]
         self.process = subprocess.Popen(
             [sys.executable, "-m", "motionmill", *words],
             stdout=subprocess.PIPE,
@@ -87,11 +102,18 @@ class Server:
                 return round(float(line.split()[1]) / 2**20, 1)
         raise RuntimeError("no memory in /metrics")
 
+    def beside(self) -> list[float]:
+        """MiB of the processes that the server has started, on Linux."""
+        number = self.process.pid
+        children = Path(f"/proc/{number}/task/{number}/children").read_text().split()
+        states = [Path(f"/proc/{child}/status").read_text() for child in children]
+        return [round(int(state.split("VmRSS:")[1].split()[0]) / 2**10, 1) for state in states]
+
 
 @contextmanager
-def serving() -> Iterator[Server]:
+def serving(model: str = DEFAULT_MODEL) -> Iterator[Server]:
     with tempfile.TemporaryDirectory() as folder:
-        server = Server(folder)
+        server = Server(folder, model)
         try:
             for request in REQUESTS.values():
                 load(server, request, 2, 4)
@@ -161,36 +183,94 @@ def percentiles(seconds: Sequence[float]) -> list[float]:
 
 def clients(server: Server, repeats: int) -> dict[str, Any]:
     """One, eight and thirty-two clients, in turn."""
-    report: dict[str, Any] = {}
-    for name, request in REQUESTS.items():
-        rows = [
-            load(server, request, count, {1: 12, 8: 40, 32: 64}[count])
-            for _ in range(repeats)
-            for count in CLIENTS
-        ]
-        rates = {
-            count: statistics.median(
-                row["motions per second"] for row in rows if row["clients"] == count
-            )
-            for count in CLIENTS
-        }
+    return {name: compared(server, request, JOBS, repeats) for name, request in REQUESTS.items()}
+
+
+def compared(
+    server: Server, request: dict[str, Any], jobs: dict[int, int], repeats: int
+) -> dict[str, Any]:
+    """Some numbers of clients, each with so many jobs, in turn."""
+    rows = [load(server, request, count, jobs[count]) for _ in range(repeats) for count in jobs]
+    rates = {
+        count: statistics.median(
+            row["motions per second"] for row in rows if row["clients"] == count
+        )
+        for count in jobs
+    }
+    over_one = {
+        f"{count} clients over 1": round(rates[count] / rates[1], 2) for count in jobs if count > 1
+    }
+    return {"rows": rows, "motions per second": rates} | over_one
+
+
+def large(repeats: int) -> dict[str, Any]:
+    """One and eight clients of a server whose model is the size of the official 111M, untrained."""
+    with tempfile.TemporaryDirectory() as folder:
+        shipped = load_release(DEFAULT_MODEL)
+        torch.manual_seed(0)
+        replace(shipped, generator=Generator(LARGE)).save(Path(folder) / "large", "untrained")
+        with serving(f"{folder}/large") as server:
+            jobs = {1: 4, 8: 24}
+            report = compared(server, REQUESTS["1 candidate"], jobs, repeats)
+    return report | {"parameters": num_parameters(LARGE)}
+
+
+def steps(repeats: int) -> dict[str, Any]:
+    """What batching can win at most: milliseconds of one step of the engine alone, by the requests that share it."""
+    torch.manual_seed(0)
+    models = {"shipped": load_release(DEFAULT_MODEL).generator, "large": Generator(LARGE).eval()}
+    texts = torch.randn(2, 10, 384) / 20
+    report = {}
+    for name, model in models.items():
+        found: dict[int, list[float]] = {count: [] for count in TOGETHER}
+        for _ in range(repeats):
+            for count in TOGETHER:
+                found[count].append(step_of(model, texts, count))
+        medians = {count: statistics.median(rows) for count, rows in found.items()}
         report[name] = {
-            "rows": rows,
-            "motions per second": rates,
-            "8 clients over 1": round(rates[8] / rates[1], 2),
-            "32 clients over 1": round(rates[32] / rates[1], 2),
+            "milliseconds a step": {count: round(ms, 2) for count, ms in medians.items()},
+            "milliseconds a step and request": {
+                count: round(ms / count, 3) for count, ms in medians.items()
+            },
+            "most that 8 requests can win": round(8 * medians[1] / medians[8], 2),
+            "most that 64 requests can win over 8": round(8 * medians[8] / medians[64], 2),
         }
     return report
+
+
+def step_of(model: Generator, texts: Tensor, count: int, length: int = 30) -> float:
+    """Milliseconds a step while so many requests with guidance run, with a thread as in the server."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(max(1, threads // 2))
+    engine = Engine(model, max_rows=2 * count)
+    sampling = SamplingConfig(guidance=4.0)
+    for seed in range(count):
+        engine.submit(
+            Request(texts[0], sampling, seed=seed, duration=length, unconditional=texts[1])
+        )
+    engine.step()  # the texts
+    start = time.perf_counter()
+    for _ in range(length - 2):
+        engine.step()
+    seconds = time.perf_counter() - start
+    torch.set_num_threads(threads)
+    return 1e3 * seconds / (length - 2)
 
 
 def memory(server: Server, jobs: int = 500) -> dict[str, Any]:
     """MiB of the server's process after every fifty jobs."""
     request = REQUESTS["1 candidate"]
     found, lost = [server.memory()], 0
+    before = server.beside()
     for _ in range(0, jobs, 50):
         lost += load(server, request, 8, 50)["lost"]
         found.append(server.memory())
-    return {"jobs": jobs, "lost": lost, "MiB after every 50 jobs": found}
+    return {
+        "jobs": jobs,
+        "lost": lost,
+        "MiB after every 50 jobs": found,
+        "MiB of other processes, before and after": [before, server.beside()],
+    }
 
 
 def crowd(server: Server, repeats: int) -> dict[str, Any]:
@@ -286,9 +366,13 @@ def main() -> None:
         "first": first,
         "processes": lambda server: processes(server, arguments.repeats),
     }
+    alone = {"large": large, "steps": steps}  # these need no server, or start another
     for name in arguments.parts:
-        with serving() as server:
-            report[name] = parts[name](server)
+        if name in alone:
+            report[name] = alone[name](arguments.repeats)
+        else:
+            with serving() as server:
+                report[name] = parts[name](server)
         arguments.output.write_text(json.dumps(report, indent=2) + "\n")
         print(json.dumps({name: report[name]}, indent=2), flush=True)
 

@@ -17,6 +17,7 @@ from motionmill.generator.prompt import check_prompt
 from motionmill.generator.release import Release, load_release
 from motionmill.generator.text import TextEncoder
 from motionmill.generator.text_to_tokens import TextToTokens
+from motionmill.generator.tokens_to_motion import tokens_to_motion
 from motionmill.motion.cleanup import clean
 from motionmill.motion.features import NUM_FEATURES, from_motion, leg_length, to_motion
 from motionmill.motion.motion import Motion
@@ -190,7 +191,9 @@ class TextToMotion:
         for prompt, _ in parts:
             check_prompt(prompt)
         tokens = torch.empty(0, dtype=torch.long)
+        starts = []
         for number, (prompt, seconds) in enumerate(parts):
+            starts.append(len(tokens))
             length = self.tokens.count(seconds)
             new = self.tokens(
                 [prompt],
@@ -201,7 +204,8 @@ class TextToMotion:
                 candidates=candidates,
             )[0]
             tokens = torch.cat((tokens, new))
-        return self.decode(tokens, name="; ".join(prompt for prompt, _ in parts), cleanup=cleanup)
+        name = "; ".join(prompt for prompt, _ in parts)
+        return self.decode(tokens, name=name, cleanup=cleanup, starts=starts[1:])
 
     def extend(
         self,
@@ -285,7 +289,9 @@ class TextToMotion:
         check_prompt(prompt)
         self.tokens.count(seconds)
 
-    def decode(self, tokens: Tensor, *, name: str = "", cleanup: float = 1.0) -> Motion:
-        """(N,) tokens -> Motion on our skeleton."""
-        motion = to_motion(self.tokens.decode(tokens), name=name)
+    def decode(
+        self, tokens: Tensor, *, name: str = "", cleanup: float = 1.0, starts: Sequence[int] = ()
+    ) -> Motion:
+        """(N,) tokens -> Motion on our skeleton; `starts` are the tokens at which the parts but the first begin."""
+        motion = tokens_to_motion(self.release.codec, tokens, starts=starts, name=name)
         return clean(motion, strength=cleanup) if cleanup > 0 else motion

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor
 from motionmill.generator.cache import KeyValueCache
 from motionmill.generator.config import GeneratorConfig, SamplingConfig
 from motionmill.generator.engine import Engine, Request
-from motionmill.generator.model import Generator
+from motionmill.generator.model import Generator, Prefix
 
 SMALL = GeneratorConfig(
     num_codes=50, num_layers=2, num_heads=2, width=32, text_width=16, max_tokens=20
@@ -81,6 +82,33 @@ def test_a_request_does_not_depend_on_the_batch(model: Generator, max_rows: int)
     for one, other in zip(alone, together, strict=True):
         assert torch.equal(one, other)
     assert len({tuple(row.tolist()) for row in alone}) > 10
+
+
+def test_requests_that_begin_alike_are_read_once(
+    model: Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Candidates of one text, beside another text and the same text after other tokens."""
+    guided = SamplingConfig(guidance=2.0, temperature=1.0)
+    first, second = (request(4, seed=k, sampling=guided, duration=9) for k in (1, 2))
+    second = replace(second, unconditional=first.unconditional)
+    wanted = [replace(first, seed=seed) for seed in range(3)] + [second]
+    wanted += [replace(first, history=torch.tensor([5, 6, 7]), seed=seed) for seed in (3, 4)]
+    alone = [Engine(model).submit(each).result().tolist() for each in wanted]
+    read: list[int] = []
+    prefill = Generator.prefill
+
+    def counted(self: Generator, prefix: Prefix, *more: Any) -> Tensor:
+        read.append(len(prefix.states))
+        return prefill(self, prefix, *more)
+
+    monkeypatch.setattr(Generator, "prefill", counted)
+    engine = Engine(model)
+    running = engine.submit(request(5, sampling=guided, duration=12))
+    engine.step()
+    together = [stream.result().tolist() for stream in [engine.submit(each) for each in wanted]]
+    assert together == alone
+    assert read == [2, 5]  # two texts and no text, and one text and no text after tokens
+    assert len(running.result()) == 12
 
 
 def test_requests_join_a_running_batch(model: Generator) -> None:

@@ -15,8 +15,8 @@ pytest.importorskip("fastapi", reason="the extra server is not installed")
 
 import motionmill
 from motionmill.pipeline import TextToMotion
+from motionmill.server.measures import contact_runs
 from motionmill.server.runner import Limits
-from motionmill.server.work import contact_runs
 from tests.server import serving_app
 
 PROMPT = {"prompt": "a person bows", "seconds": 1, "seed": 3, "candidates": 1}
@@ -100,6 +100,21 @@ def test_a_timeline_and_files_made_before(client: Any, tmp_path: Path) -> None:
     assert (len(read), read.name) == (motion["frames"], "a person walks; a person waves")
     bvh = client.get(motion["files"]["bvh"] + "?names=mixamo")
     assert "mixamorig" in bvh.text or "Hips" in bvh.text
+
+
+def test_a_timeline_is_the_one_of_the_command_line(
+    client: Any, pipeline: TextToMotion, tmp_path: Path
+) -> None:
+    """Candidates, what a part is told of the one before, and the softened seams."""
+    parts = [("someone kicks", 1.5), ("a person walks", 1.0), ("a person bows", 1.0)]
+    timeline = [{"prompt": prompt, "seconds": seconds} for prompt, seconds in parts]
+    job = make(client, {"timeline": timeline, "seed": 5, "candidates": 3})
+    answer = client.get(f"/v1/motions/{job['motions'][0]['id']}.npz?cleanup=0")
+    (tmp_path / "m.npz").write_bytes(answer.content)
+    ours = motionmill.load(tmp_path / "m.npz")
+    same = pipeline.timeline(parts, seed=5, candidates=3, cleanup=0)
+    torch.testing.assert_close(ours.rotations, same.rotations.to(ours.rotations), atol=1e-6, rtol=0)
+    torch.testing.assert_close(ours.root, same.root.to(ours.root), atol=1e-6, rtol=0)
 
 
 def test_convert_an_upload(client: Any, shared: Path, tmp_path: Path) -> None:

@@ -69,6 +69,19 @@ def test_from_two_jobs_to_results(client: Any, folder: Path) -> None:
         assert "cleaned" not in heard
         assert "system-" not in heard
         check_problem(client.get("/rate/a-wrong-link/task"), 404)
+        check_problem(client.get("/rate/a-wrong-link/"), 404)
+        shell = client.get("/rate/")  # as the studio's page it is open, and what it shows is not
+        assert shell.status_code == 200
+        assert rating["id"] not in shell.text
+        for method, at in (
+            ("GET", ""),
+            ("POST", ""),
+            ("GET", "/x"),
+            ("DELETE", f"/{rating['id']}"),
+        ):
+            check_problem(client.request(method, f"/v1/ratings{at}"), 401)
+        wrong = {"Authorization": "Bearer a-token-of-some-other"}
+        check_problem(client.get("/v1/ratings", headers=wrong), 401)
     finally:
         client.headers["Authorization"] = f"Bearer {TOKEN}"
 

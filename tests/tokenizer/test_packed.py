@@ -18,14 +18,17 @@ def plain(convolution: Conv, signal: Tensor) -> Tensor:
     return nn.Conv1d.forward(convolution, padded).transpose(1, 2)
 
 
+@pytest.mark.parametrize("width", [24, 448])  # less and more than two MiB of weights
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize(
     ("kernel", "stride", "dilation"), [(3, 1, 1), (3, 1, 9), (1, 1, 1), (4, 2, 1)]
 )
-def test_the_same_as_the_plain_layer(kernel: int, stride: int, dilation: int, causal: bool) -> None:
-    convolution = Conv(24, 40, kernel, stride=stride, dilation=dilation, causal=causal)
+def test_the_same_as_the_plain_layer(
+    kernel: int, stride: int, dilation: int, causal: bool, width: int
+) -> None:
+    convolution = Conv(width, width + 16, kernel, stride=stride, dilation=dilation, causal=causal)
     convolution.keep_in_order()
-    for shape in ((1, 30, 24), (3, 8, 24), (1, 300, 24)):
+    for shape in ((1, 30, width), (3, 8, width), (1, 301, width)):
         signal = torch.randn(shape)
         with torch.no_grad():
             made = convolution(signal)

@@ -192,3 +192,29 @@ def test_keys_alone(tmp_path: Path) -> None:
             context.close()
     finally:
         server.kill()
+
+
+def test_the_ratings_of_a_server_with_a_token(tmp_path: Path) -> None:
+    """Its page asks for the token by the studio's door, and again after a wrong one."""
+    (tmp_path / "token.txt").write_text("a-token-of-some-length\n")
+    port = free_port()
+    words = ["serve", "--folder", str(tmp_path / "studio"), "--port", str(port)]
+    server = Served([*words, "--token-file", str(tmp_path / "token.txt")], lines=1)
+    try:
+        with chromium(webgl=True) as browser:
+            page = browser.new_context().new_page()
+            page.set_default_timeout(WAIT)
+            page.goto(f"http://127.0.0.1:{port}/rate/")
+            for word in ("a-token-of-some-other", "a-token-of-some-length"):
+                page.wait_for_selector("#door[open]")
+                page.fill("#token", word)
+                page.click("#door button")
+            page.wait_for_selector('body[data-ready="true"]')
+            assert page.inner_text("#problem") == ""
+            page.goto(f"http://127.0.0.1:{port}/")  # which knows the token of its tab
+            page.wait_for_selector('body[data-ready="true"]')
+            assert not page.is_visible("#door")
+            page.goto(f"http://127.0.0.1:{port}/rate/a-wrong-link/")
+            assert "no such rating link" in page.inner_text("body")
+    finally:
+        server.kill()

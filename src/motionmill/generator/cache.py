@@ -70,6 +70,15 @@ class KeyValueCache:
             for layer in self._storage
         ]
 
+    def repeat(self, start: int, sources: Sequence[int]) -> None:
+        """Instead of the rows from `start` on copies of some of them, any number; `sources` counts from `start`."""
+        lengths = self.lengths[start:]
+        places = torch.tensor(sources, device=self._slots.device)
+        rows, slots = slice(start, start + len(sources)), max(lengths)
+        self._storage[:, :, rows, :, :slots] = self._storage[:, :, start + places, :, :slots]
+        self.lengths[start:] = [lengths[source] for source in sources]
+        self._update()
+
     def leave(self, row: int) -> None:
         """Free a row; the last row moves into its place."""
         last = len(self.lengths) - 1

@@ -216,39 +216,44 @@ class Engine:
             stream._aim = length
 
     def _join(self, streams: Sequence[Stream], histories: Sequence[Tensor]) -> None:
-        """New rows for streams, and the logits of their next tokens."""
-        states: list[Tensor] = []
+        """New rows for streams, and the logits of their next tokens; rows that begin alike are computed once."""
+        start = len(self._owners)
+        different: dict[tuple[int, int, tuple[int, ...]], int] = {}
         owners: list[tuple[Stream, int]] = []
+        states: list[Tensor] = []
         past: list[Tensor] = []
         durations: list[int] = []
+        sources: list[int] = []
         for stream, history in zip(streams, histories, strict=True):
             stream._rows, stream._context = [], len(history)
-            conditions = [stream.request.states]
-            if stream.request.sampling.guidance != 1.0:
-                assert stream.request.unconditional is not None
-                conditions.append(stream.request.unconditional)
             aim = stream._aim
             if aim:  # the whole motion that the model sees, not only what is new
                 aim = min(len(history) + aim - len(stream._tokens), self.model.config.max_tokens)
-            for place, condition in enumerate(conditions):
-                stream._rows.append(len(self._owners) + len(owners))
+            aim = max(0, aim)
+            for place, condition in enumerate(_conditions(stream.request)):
+                stream._rows.append(start + len(owners))
                 owners.append((stream, place))
-                states.append(condition)
-                past.append(history)
-                durations.append(max(0, aim))
+                beginning = (id(condition), aim, tuple(history.tolist()))
+                sources.append(different.setdefault(beginning, len(different)))
+                if sources[-1] == len(states):
+                    states.append(condition)
+                    past.append(history)
+                    durations.append(aim)
         prefix = self._prefix(states, durations)
-        cache = self._room(prefix)
+        cache = self._room(prefix, start + len(owners))
         logits = self.model.prefill(prefix, cache, past)
+        if len(states) < len(sources):
+            cache.repeat(start, sources)
+            logits = logits[sources]
         self._owners += owners
-        self._logits = torch.cat((self._logits.to(logits), logits)) if len(self._logits) else logits
+        self._logits = torch.cat((self._logits.to(logits), logits)) if start else logits
         self._running += [stream for stream in streams if stream not in self._running]
 
-    def _room(self, prefix: Prefix) -> KeyValueCache:
-        """The cache, grown to the next power of two when more rows come, or a text longer than the model's longest."""
+    def _room(self, prefix: Prefix, rows: int) -> KeyValueCache:
+        """The cache with room for so many rows; it grows to powers of two, and for a text beyond the longest."""
         config, cache = self.model.config, self._cache
         longest = max(prefix.mask.shape[1], config.max_text)
         slots = longest + int(config.duration_state) + config.max_tokens
-        rows = len(self._owners) + len(prefix.states)
         if cache is None or cache.num_slots < slots or cache.num_rows < rows:
             rows = max(1 << (rows - 1).bit_length(), cache.num_rows if cache else 0)
             weight = self.model.embedding.weight
@@ -343,6 +348,14 @@ class Engine:
         return Prefix(
             padded.to(weight.device, weight.dtype), mask.to(weight.device), asked.to(weight.device)
         )
+
+
+def _conditions(request: Request) -> list[Tensor]:
+    """The states of the text, and those of no text where guidance asks for them."""
+    if request.sampling.guidance == 1.0:
+        return [request.states]
+    assert request.unconditional is not None
+    return [request.states, request.unconditional]
 
 
 def _history(request: Request) -> Tensor:

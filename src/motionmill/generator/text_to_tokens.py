@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import torch
 from torch import Tensor
 
-from motionmill.generator.choose import candidate_seed, choose
+from motionmill.generator.choose import best_of, candidate_seed
 from motionmill.generator.config import MAX_SECONDS, SamplingConfig
 from motionmill.generator.encoding import CachedEncoder
 from motionmill.generator.engine import MIN_TOKENS, Engine, Request, Stream
@@ -50,7 +49,7 @@ class TextToTokens:
             ]
         )
         return [
-            self.best_of(prompt, request, drawn[place * count : (place + 1) * count])
+            self.best_of(prompt, request, drawn[place * count : (place + 1) * count], history)
             for place, (prompt, request) in enumerate(zip(prompts, requests, strict=True))
         ]
 
@@ -79,17 +78,13 @@ class TextToTokens:
             raise ValueError(f"{seconds} seconds; expected {unit:.2f} to {MAX_SECONDS:g} seconds")
         return max(1, round(seconds / unit))
 
-    def best_of(self, prompt: str, request: Request, drawn: Sequence[Tensor]) -> Tensor:
-        """Of the tokens of several motions those that fit the text best."""
-        ranker = self.release.ranker
-        if len(drawn) == 1 or ranker is None:
-            return drawn[0]
-        history = torch.empty(0, dtype=torch.long) if request.history is None else request.history
-        known = len(history) * self.release.codec.frames_per_token
-        whole = [torch.cat((history, tokens)) for tokens in drawn]
-        decoded = self.release.codec.decode_all(whole, dtype=torch.float64)
-        motions = [features[known:] for features in decoded]
-        return drawn[choose(ranker, prompt, request.states, motions)]
+    def best_of(
+        self, prompt: str, request: Request, drawn: Sequence[Tensor], before: Tensor | None = None
+    ) -> Tensor:
+        """Of the tokens of several motions those that fit the text best; `before` are the (K,) tokens they follow."""
+        return best_of(
+            self.release.codec, self.release.ranker, prompt, request.states, drawn, before=before
+        )
 
     def requests(
         self,

@@ -11,11 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from motionmill.generator.engine import Engine
+from motionmill.generator.release import Release
 from motionmill.pipeline import TextToMotion
+from motionmill.server.helper import Helper, Thread
 from motionmill.server.live import Live
 from motionmill.server.metrics import Metrics
 from motionmill.server.store import Store, StoredJob
-from motionmill.server.work import Threads, Work
+from motionmill.server.work import Work
 
 _log = logging.getLogger(__name__)
 _SWEEP_SECONDS = 60.0
@@ -50,27 +52,31 @@ class Runner:
     store: Store
     limits: Limits = field(default_factory=Limits)
     prepare: Callable[[StoredJob, list[dict[str, object]]], None] = lambda job, motions: None
+    helper: Callable[[Release], Helper] = Thread
     metrics: Metrics = field(default_factory=Metrics)
 
     def __post_init__(self) -> None:
         self.engine = Engine(self.pipeline.release.generator, max_rows=128)
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._changed = threading.Event()
         self._live: dict[str, Live] = {}
         self._works: list[Work] = []
         self._cancelled: set[str] = set()
         self._stopping = False
+        self._queued = True  # there may be jobs in the store that wait
         self._moved, self._tell_next = False, 0.0
         self._durations: deque[float] = deque([2.0], maxlen=32)
-        self._threads = Threads(
-            finish=ThreadPoolExecutor(2, thread_name_prefix="finish"),
-            preview=ThreadPoolExecutor(1, thread_name_prefix="preview"),
-        )
+        self._helper = self.helper(self.pipeline.release)
         self._files = ThreadPoolExecutor(2, thread_name_prefix="files")
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
 
     @property
     def stopping(self) -> bool:
         return self._stopping
+
+    @property
+    def _num_samples(self) -> int:
+        return sum(len(work.samples) for work in self._works)
 
     def start(self) -> None:
         """Take up what was left by the last server, and work."""
@@ -80,29 +86,28 @@ class Runner:
 
     def live(self, name: str) -> Live:
         """The events of a job that has not ended."""
-        with self._changed:
+        with self._lock:
             return self._live.setdefault(name, Live())
 
     def forget(self, name: str) -> None:
         """The job has ended: its readers are let go, and find in the store how."""
-        with self._changed:
+        with self._lock:
             live = self._live.pop(name, None)
         if live is not None:
             live.end()
 
     def submitted(self) -> None:
         """A job has been stored."""
-        with self._changed:
-            self._changed.notify()
+        self._queued = True
+        self._changed.set()
 
     def cancel(self, name: str) -> bool:
         """End a job before the engine's next step; False where it has ended already."""
         if not self.store.cancel(name):
             return False
         self.metrics.ended["cancelled"] += 1
-        with self._changed:
-            self._cancelled.add(name)
-            self._changed.notify()
+        self._cancelled.add(name)
+        self._changed.set()
         self.forget(name)
         self._moved = True
         return True
@@ -120,14 +125,13 @@ class Runner:
     def stop(self) -> None:
         """End the thread: running jobs are finished if that is soon, and else wait for the next server."""
         self.announce_stop()
-        with self._changed:
-            self._changed.notify()
+        self._changed.set()
         if self._thread.is_alive():
             self._thread.join(self.limits.grace_seconds + 3)
         for work in self._works:
             self.store.put_back(work.job.id)
-        for executor in (self._threads.finish, self._threads.preview, self._files):
-            executor.shutdown(wait=False, cancel_futures=True)
+        self._helper.close()
+        self._files.shutdown(wait=False, cancel_futures=True)
 
     def _run(self) -> None:
         swept = time.monotonic()
@@ -145,8 +149,8 @@ class Runner:
             if any(work.drawing for work in self._works):
                 self._step()
             else:
-                with self._changed:
-                    self._changed.wait(0.01 if self._works else 0.5)
+                self._changed.wait(0.1 if self._works else 0.5)
+            self._changed.clear()
             self._look()
             self._tell_places()
 
@@ -163,11 +167,12 @@ class Runner:
 
     def _admit(self) -> None:
         """Let jobs in while the batch has room for their samples."""
-        while sum(len(work.samples) for work in self._works) < self.limits.max_running:
+        while self._queued and self._num_samples < self.limits.max_running:
+            self._queued = False  # before looking: whoever stores a job meanwhile says so again
             job = self.store.take()
             if job is None:
                 return
-            self._moved = True
+            self._queued = self._moved = True
             live = self.live(job.id)
             deadline = time.monotonic() + self.limits.job_seconds
             try:
@@ -175,10 +180,11 @@ class Runner:
                     job,
                     self.pipeline,
                     self.engine,
-                    self._threads,
+                    self._helper,
                     live,
                     self.store.motions,
                     deadline,
+                    self._changed.set,
                 )
                 work.begin()
             except Exception as error:
@@ -188,8 +194,7 @@ class Runner:
 
     def _look(self) -> None:
         """Between two steps: cancelled, late and finished jobs leave."""
-        running = sum(len(work.samples) for work in self._works)
-        show_every = max(_PREVIEW_SECONDS, running / _PREVIEWS_A_SECOND)
+        show_every = max(_PREVIEW_SECONDS, self._num_samples / _PREVIEWS_A_SECOND)
         for work in list(self._works):
             name = work.job.id
             try:

@@ -124,6 +124,7 @@ def _runner(
     import torch
 
     from motionmill.pipeline import TextToMotion
+    from motionmill.server.helper import Process, Thread
     from motionmill.server.runner import Runner
 
     # Half of the cores draw tokens; the others choose, decode and answer meanwhile.
@@ -131,7 +132,9 @@ def _runner(
     # Between two small tensor operations the engine waits for whoever has Python's lock: by default for 5 ms.
     sys.setswitchinterval(0.0002)
     pipeline = TextToMotion.from_pretrained(model, device=device, precision=precision)
-    return Runner(pipeline, store, limits, prepare=prepare_files(store, workshop, pipeline))
+    prepare = prepare_files(store, workshop, pipeline)
+    helper = Process if pipeline.device.type == "cpu" else Thread
+    return Runner(pipeline, store, limits, prepare, helper=helper)
 
 
 def _serve(app: Any, listening: socket.socket, runner: Runner) -> None:

@@ -106,7 +106,7 @@ def _written(motion: Any, suffix: str, folder: Path, options: dict[str, Any]) ->
     from motionmill.motion.cleanup import clean
     from motionmill.motion.retarget import retarget
     from motionmill.motion.skeleton import SMPL_22_NAMES
-    from motionmill.server.work import contact_runs, measures
+    from motionmill.server.measures import contact_runs, measures
 
     if motion.skeleton.names != SMPL_22_NAMES:
         motion = retarget(motion)

@@ -4,50 +4,40 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from concurrent.futures import Executor, Future
-from dataclasses import dataclass, replace
+from concurrent.futures import Future
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from motionmill.formats import npz
 from motionmill.generator.choose import candidate_seed
 from motionmill.generator.config import SamplingConfig
 from motionmill.generator.engine import Engine, Request, Stream
-from motionmill.motion import physics
-from motionmill.motion.cleanup import clean
-from motionmill.motion.motion import Motion
 from motionmill.pipeline import TextToMotion
+from motionmill.server.finishing import Choice
+from motionmill.server.helper import Helper
 from motionmill.server.live import Live
-from motionmill.server.preview import Preview
 from motionmill.server.schemas import MotionRequest
 from motionmill.server.store import StoredJob
 
 _PREVIEW_TOKENS = 2  # frames are decoded when so many tokens are new
 
 
-@dataclass(frozen=True)
-class Threads:
-    """Beside the engine: `finish` chooses, decodes and cleans; `preview`, one thread, decodes what is shown."""
-
-    finish: Executor
-    preview: Executor
-
-
 class Sample:
     """One variation: part after part, each drawn several times, of which the best is taken."""
 
-    def __init__(self, number: int, seed: int, codec: Any) -> None:
+    def __init__(self, number: int, seed: int) -> None:
         self.number, self.seed = number, seed
         self.part = 0
         self.tokens = torch.empty(0, dtype=torch.long)  # of the parts that are there
+        self.starts: list[int] = []  # the tokens at which the parts but the first begin
         self.streams: list[Stream] = []
         self.requests: list[Request] = []
-        self.preview = Preview(codec)
         self.shown = 0  # tokens that were given to the preview
-        self.showing: Future[None] | None = None
+        self.showing: Future[tuple[int, dict[str, Any] | None]] | None = None
         self.show_next = 0.0
         self.choice: Future[Tensor] | None = None
         self.motion: Future[dict[str, Any]] | None = None
@@ -65,23 +55,23 @@ class Work:
         job: StoredJob,
         pipeline: TextToMotion,
         engine: Engine,
-        threads: Threads,
+        helper: Helper,
         live: Live,
         folder: Path,
         deadline: float,
+        changed: Callable[[], None],
     ) -> None:
+        """Args: changed: called by any thread when `advance` should look."""
         self.job, self.live, self.deadline = job, live, deadline
         self.request = MotionRequest.model_validate(job.request)
-        self._pipeline, self._engine, self._threads = pipeline, engine, threads
-        self._folder = folder
+        self._pipeline, self._engine, self._helper = pipeline, engine, helper
+        self._folder, self._changed = folder, changed
         self._sampling: SamplingConfig = pipeline.release.config.sampling.changed(
             self.request.sampling.model_dump()
         )
         self._count = pipeline.tokens.num_candidates(self.request.candidates)
         first = self.request.seed or 0
-        self.samples = [
-            Sample(k, first + k, pipeline.release.codec) for k in range(self.request.samples)
-        ]
+        self.samples = [Sample(k, first + k) for k in range(self.request.samples)]
 
     def begin(self) -> None:
         """Read the text and ask the engine for the first part of every sample."""
@@ -117,7 +107,11 @@ class Work:
         for sample in self.samples:
             if sample.showing is not None:
                 sample.showing.result()
-        return [sample.motion.result() for sample in self.samples if sample.motion is not None]
+        return [
+            {"id": self._key(sample), "seed": sample.seed, **sample.motion.result(), "files": {}}
+            for sample in self.samples
+            if sample.motion is not None
+        ]
 
     def cancel(self) -> None:
         """Leave the engine; it computes nothing more for this job."""
@@ -125,6 +119,7 @@ class Work:
             for stream in sample.streams:
                 self._engine.cancel(stream.id)
             sample.streams = []
+            self._ask("forget", self._key(sample))
 
     def _draw(self, sample: Sample) -> None:
         part = self.request.parts[sample.part]
@@ -145,29 +140,43 @@ class Work:
             return
         if sample.choice is not None:
             if sample.choice.done():
-                self._choose(sample, sample.choice.result())
+                self._go_on(sample, sample.choice.result())
             return
         self._tell(sample, show_every)
         if not sample.drawing:
-            part, drawn = self.request.parts[sample.part], [s.result() for s in sample.streams]
-            sample.choice = self._threads.finish.submit(
-                self._pipeline.tokens.best_of, part.prompt, sample.requests[0], drawn
-            )
+            self._choose(sample)
 
-    def _choose(self, sample: Sample, tokens: Tensor) -> None:
-        """A part is there: the next, or the whole motion."""
-        shown = sample.streams[0].result()
-        sample.choice = None
-        sample.tokens = torch.cat((sample.tokens, tokens))
-        sample.part += 1
-        if sample.part < len(self.request.parts):
-            if not torch.equal(shown, tokens):
-                sample.shown = 0
-                self._threads.preview.submit(sample.preview.restart)
-            self._draw(sample)
+    def _choose(self, sample: Sample) -> None:
+        """All candidates of a part are there: one of them goes on, or is finished where it is the last part."""
+        part, drawn = self.request.parts[sample.part], [s.result() for s in sample.streams]
+        choice = Choice(part.prompt, sample.requests[0].states, drawn, sample.tokens)
+        if sample.part + 1 < len(self.request.parts):
+            sample.choice = self._ask("choose", choice)
             return
         sample.streams = []
-        sample.motion = self._threads.finish.submit(self._finish, sample)
+        name = "; ".join(part.prompt for part in self.request.parts)
+        path = self._folder / f"{self._key(sample)}.npz"
+        sample.motion = self._ask("finish", choice, sample.starts, name, self.request.cleanup, path)
+
+    def _go_on(self, sample: Sample, tokens: Tensor) -> None:
+        """A part is there: the next."""
+        if not torch.equal(sample.streams[0].result(), tokens):
+            sample.shown = 0
+            self._ask("forget", self._key(sample))
+        sample.choice = None
+        sample.tokens = torch.cat((sample.tokens, tokens))
+        sample.starts.append(len(sample.tokens))
+        sample.part += 1
+        self._draw(sample)
+
+    def _ask(self, what: str, *arguments: Any) -> Future[Any]:
+        answer = self._helper.submit(what, *arguments)
+        answer.add_done_callback(lambda _: self._changed())
+        return answer
+
+    def _key(self, sample: Sample) -> str:
+        """What the motion of a sample is called."""
+        return f"{self.job.id}-{sample.number}"
 
     def _tell(self, sample: Sample, show_every: float) -> None:
         """Tokens so far and their frames, if anybody looks."""
@@ -181,56 +190,17 @@ class Work:
             return
         piece = [*sample.tokens.tolist(), *first.tokens][sample.shown :]
         sample.shown = now
-        sample.showing = self._threads.preview.submit(self._show, sample, sample.part, piece)
+        sample.showing = self._ask("show", self._key(sample), piece)
+        sample.showing.add_done_callback(partial(self._shown, sample.number, sample.part))
         sample.show_next = time.monotonic() + show_every
 
-    def _show(self, sample: Sample, part: int, piece: list[int]) -> None:
-        frames = sample.preview.push(piece)
-        self.live.say("tokens", sample=sample.number, part=part, tokens=sample.preview.num_tokens)
+    def _shown(
+        self, number: int, part: int, showing: Future[tuple[int, dict[str, Any] | None]]
+    ) -> None:
+        """Frames have come; this is called by whatever thread brings them."""
+        if showing.cancelled() or showing.exception() is not None:
+            return  # `result` says why
+        tokens, frames = showing.result()
+        self.live.say("tokens", sample=number, part=part, tokens=tokens)
         if frames is not None:
-            self.live.say("frames", sample=sample.number, **frames)
-
-    def _finish(self, sample: Sample) -> dict[str, Any]:
-        """Decode, keep the raw motion, measure the cleaned one."""
-        name = "; ".join(part.prompt for part in self.request.parts)
-        raw = self._pipeline.decode(sample.tokens, name=name, cleanup=0.0)
-        identity = f"{self.job.id}-{sample.number}"
-        npz.save(raw, self._folder / f"{identity}.npz", compressed=False)
-        cleaned = clean(raw, strength=self.request.cleanup)
-        return {
-            "id": identity,
-            "seed": sample.seed,
-            "frames": len(raw),
-            "fps": raw.fps,
-            "seconds": round(raw.seconds, 3),
-            "physics": measures(cleaned),
-            "files": {},
-        }
-
-
-def measures(motion: Motion) -> dict[str, float]:
-    """The physics numbers of a motion on SMPL-22, by names with units."""
-    found: dict[str, Callable[[Motion], float]] = {
-        "foot_slide_mm_per_frame": physics.foot_slide,
-        "floating_percent": physics.floating,
-        "penetration_mm": physics.penetration,
-        "jitter_100_m_per_s3": physics.jitter,
-    }
-    if len(motion) < 4:
-        return {}
-    numbers = {name: float(measure(motion)) for name, measure in found.items()}
-    return {name: round(value, 3) for name, value in numbers.items() if value == value}
-
-
-def contact_runs(motion: Motion) -> list[tuple[int, int, int]]:
-    """Which foot joint (0 to 3) rests on the floor from which frame to which, the last not included."""
-    runs: list[tuple[int, int, int]] = []
-    for foot, column in enumerate(physics.contacts(motion).T.tolist()):
-        start: int | None = None
-        for frame, resting in enumerate([*column, False]):
-            if resting and start is None:
-                start = frame
-            elif not resting and start is not None:
-                runs.append((foot, start, frame))
-                start = None
-    return runs
+            self.live.say("frames", sample=number, **frames)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from motionmill.tokenizer.config import TokenizerConfig
 from motionmill.tokenizer.fsq import FSQ
-from motionmill.tokenizer.packed import PackedWeights, packed
+from motionmill.tokenizer.packed import packed
 from motionmill.tokenizer.wavelet import haar, inverse_haar
 
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -181,25 +181,24 @@ class Conv(nn.Conv1d):
             inputs, outputs, kernel, stride, 0 if causal else (reach + 1) // 2, dilation
         )
         self.left = reach if causal else 0
-        self._packed: PackedWeights | None = None
+        self._packed: Callable[[Tensor], Tensor] | None = None
 
     def keep_in_order(self) -> None:
-        """See `Tokenizer.keep_in_order`."""
-        self._packed = packed(self)
+        """See `Tokenizer.keep_in_order`; kernels of one frame are plain products, for which no order is better."""
+        self._packed = None if self.kernel_size == (1,) else packed(self)
 
     def forward(self, signal: Tensor) -> Tensor:
         if self.left:
             signal = F.pad(signal, (0, 0, self.left, 0))
-        image = signal.transpose(1, 2).unsqueeze(2)
+        if self.kernel_size == (1,):
+            return F.linear(signal, self.weight.squeeze(2), self.bias)
         runs_only = not torch.is_grad_enabled() and signal.dtype == torch.float32
         if self._packed is not None and runs_only and signal.numel():
-            made = self._packed(image)
-        elif self.kernel_size == (1,):
-            return F.linear(signal, self.weight.squeeze(2), self.bias)
-        else:
-            stride, padding, dilation = (1, *self.stride), (0, *self.padding), (1, *self.dilation)
-            weight = self.weight.unsqueeze(2)
-            made = F.conv2d(image, weight, self.bias, stride, padding, dilation)
+            return self._packed(signal)
+        image = signal.transpose(1, 2).unsqueeze(2)
+        stride, padding, dilation = (1, *self.stride), (0, *self.padding), (1, *self.dilation)
+        weight = self.weight.unsqueeze(2)
+        made = F.conv2d(image, weight, self.bias, stride, padding, dilation)
         return made.squeeze(2).transpose(1, 2)
 
 

@@ -21,7 +21,7 @@ async function ask(path, options) {
     try {
       const answer = await fetch(base + path, options);
       if (answer.ok) return await answer.json();
-      if (answer.status < 500) throw new Refused(await answer.text());
+      if (answer.status < 500) throw new Refused(await words(answer));
     } catch (error) {
       if (error instanceof Refused) throw error;
     }
@@ -31,6 +31,11 @@ async function ask(path, options) {
 }
 
 class Refused extends Error {}
+
+/** What the server says is wrong, in its words; the status where it says nothing. */
+async function words(answer) {
+  try { return (await answer.json()).detail; } catch { return `${answer.status} ${answer.statusText}`; }
+}
 
 const say = (text) => { element("problem").textContent = text; };
 

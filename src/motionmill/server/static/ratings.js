@@ -1,12 +1,13 @@
 // The blind ratings of this server: begun, handed to raters by their addresses, and what has come of them.
 
 import { ask, getJson, onToken, postJson } from "/static/api.js";
+import { askAtDoor } from "/static/door.js";
 
 const MOST = 32; // motions, each of them twice
 const at = (id) => document.getElementById(id);
 const element = (kind, text, ...inner) => { const made = document.createElement(kind); made.textContent = text; made.append(...inner); return made; };
 
-onToken(async () => window.prompt("This server asks for a token"));
+onToken(askAtDoor);
 
 async function attempt(action) {
   at("problem").textContent = "";

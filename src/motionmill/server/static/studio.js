@@ -2,6 +2,7 @@
 
 import { ask, getBytes, getJson, onToken, postJson } from "/static/api.js";
 import { clipOf } from "/static/clip.js";
+import { askAtDoor } from "/static/door.js";
 import { History, promptOf } from "/static/history.js";
 import { Inspector, TOGGLES } from "/static/inspector.js";
 import { listen } from "/static/keys.js";
@@ -17,13 +18,7 @@ const at = (id) => document.getElementById(id);
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 const problem = (text) => { at("problem").textContent = text; };
 
-onToken(async () => {
-  const door = at("door");
-  at("token").value = "";
-  door.showModal();
-  await new Promise((resolve) => door.addEventListener("close", resolve, { once: true }));
-  return at("token").value;
-});
+onToken(askAtDoor);
 
 if (!document.createElement("canvas").getContext("webgl2")) problem("This browser shows no 3D: WebGL 2 is off.");
 const stage = new Stage(at("canvas"), at("cells"));
