@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from motionmill.data.clip import Reject
-from motionmill.data.executor import DamagedFileError
+from motionmill.data.folder import DamagedFileError
 from motionmill.data.parquet import body_is_whole, parquet_writer, rows_of
 from motionmill.motion.features import NUM_FEATURES
 

@@ -22,8 +22,7 @@ from motionmill.data.captions import judge_classes
 from motionmill.data.clip import Reject
 from motionmill.data.config import DataConfig
 from motionmill.data.duplicates import Cluster, find_duplicates, redundant
-from motionmill.data.executor import DamagedFileError
-from motionmill.data.folder import Folder
+from motionmill.data.folder import DamagedFileError, Folder
 from motionmill.data.parquet import parquet_writer, rows_of_group
 from motionmill.data.quality import first_failure
 from motionmill.data.splits import SplitRow, assign_splits

@@ -24,9 +24,9 @@ from motionmill.data.captioning import start_captioning
 from motionmill.data.card import surveyor_of, write_card
 from motionmill.data.config import DataConfig
 from motionmill.data.decisions import decide_all, decided_from, decisions_made_from
-from motionmill.data.executor import DamagedFileError, Executor, Failed, Needs, Step, Tally
+from motionmill.data.executor import Executor, Failed, Needs, Step, Tally
 from motionmill.data.extracted import MakeReady, is_extracted, start_extracting
-from motionmill.data.folder import Folder, Journal, locked, open_folder
+from motionmill.data.folder import DamagedFileError, Folder, Journal, locked, open_folder
 from motionmill.data.measure import is_measured, start_measuring
 from motionmill.data.pack import gather, start_packing
 from motionmill.data.pool import ProcessPool

@@ -12,21 +12,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from motionmill.data.folder import DamagedFileError
+
 Tally = Mapping[str, float]
 """What a step tells of a unit: seconds by stage (`seconds.pose`) and counts (`clips`, `requests`)."""
 
 _NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
-
-
-class DamagedFileError(ValueError):
-    """A file of the data set itself is not whole; made again, all is well."""
-
-    def __init__(self, path: str, reason: str) -> None:
-        super().__init__(f"{path} is damaged: {reason}")
-        self.path, self.reason = path, reason
-
-    def __reduce__(self) -> tuple[type[DamagedFileError], tuple[str, str]]:
-        return type(self), (self.path, self.reason)
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from motionmill.data.candidates import made_from, read_metadata, read_rows, writ
 from motionmill.data.clip import Reject
 from motionmill.data.clock import Clock
 from motionmill.data.config import DataConfig
-from motionmill.data.executor import DamagedFileError, Tally
-from motionmill.data.folder import Folder
+from motionmill.data.executor import Tally
+from motionmill.data.folder import DamagedFileError, Folder
 from motionmill.data.sources import Recording, caption_lines, still_there
 from motionmill.data.units import Unit, digest_of, file_sizes, files_changed, read_unit
 from motionmill.motion.motion import Motion

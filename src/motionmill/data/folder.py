@@ -32,6 +32,17 @@ PARTS: Final = ("units", "extracted", "candidates", "captions", "shards", "rejec
 _PARTIAL: Final = ".partial-"
 
 
+class DamagedFileError(ValueError):
+    """A file of the data set itself is not whole; made again, all is well."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path} is damaged: {reason}")
+        self.path, self.reason = path, reason
+
+    def __reduce__(self) -> tuple[type[DamagedFileError], tuple[str, str]]:
+        return type(self), (self.path, self.reason)
+
+
 @dataclass(frozen=True)
 class Folder:
     """Paths in a data set."""

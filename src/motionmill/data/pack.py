@@ -22,8 +22,8 @@ from motionmill.data.clip import Clip, Reject
 from motionmill.data.clock import Clock
 from motionmill.data.config import SPLITS, DataConfig
 from motionmill.data.decisions import Decision, read_decisions
-from motionmill.data.executor import DamagedFileError, Tally
-from motionmill.data.folder import Folder, write_bytes, write_text
+from motionmill.data.executor import Tally
+from motionmill.data.folder import DamagedFileError, Folder, write_bytes, write_text
 from motionmill.data.shards import ShardWriter
 from motionmill.data.statistics import Moments
 from motionmill.data.units import digest_of

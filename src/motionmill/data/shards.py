@@ -19,7 +19,7 @@ from motionmill.data.candidates import (
     read_rows,
 )
 from motionmill.data.clip import Clip
-from motionmill.data.executor import DamagedFileError
+from motionmill.data.folder import DamagedFileError
 from motionmill.data.parquet import parquet_writer
 
 

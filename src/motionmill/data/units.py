@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from motionmill.data.config import UnitConfig
-from motionmill.data.executor import DamagedFileError
-from motionmill.data.folder import Folder, write_text
+from motionmill.data.folder import DamagedFileError, Folder, write_text
 from motionmill.data.sources import Input, Kind
 
 _UNITS_AT_LEAST: Final = 64  # of an input, so that many workers have something to do until the end
