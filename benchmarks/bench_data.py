@@ -36,13 +36,13 @@ import torch
 from host import forget_peak, host, peak_megabytes
 
 from motionmill.config import save_config
-from motionmill.data.clock import Clock
 from motionmill.data.config import DataConfig
-from motionmill.data.engine import build
+from motionmill.data.engine.build import build
+from motionmill.data.engine.clock import Clock
+from motionmill.data.engine.measure import candidates
+from motionmill.data.engine.pool import ProcessPool
+from motionmill.data.engine.sources import find_inputs, recordings
 from motionmill.data.folder import Folder, Journal
-from motionmill.data.measure import candidates
-from motionmill.data.pool import ProcessPool
-from motionmill.data.sources import find_inputs, recordings
 from motionmill.motion.skeleton import SMPL_22_NAMES, adult_skeleton
 
 FPS = 30

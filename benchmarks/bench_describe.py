@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from host import host
 
-from motionmill.data.description import describe
+from motionmill.data.describing.description import describe
 from motionmill.formats.packed import read_folder
 from motionmill.motion.motion import Motion, concatenate
 from motionmill.motion.retarget import retarget

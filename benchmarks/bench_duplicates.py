@@ -27,9 +27,9 @@ from host import host, peak_megabytes
 from numpy.typing import NDArray
 
 from motionmill.data.clip import Clip
-from motionmill.data.duplicates import Cluster, find_duplicates
+from motionmill.data.copies.duplicates import Cluster, find_duplicates
+from motionmill.data.copies.signatures import Signature, signature
 from motionmill.data.loader import load_clips
-from motionmill.data.signatures import Signature, signature
 from motionmill.data.split_config import SplitConfig
 from motionmill.data.splits import SplitRow, assign_splits
 from motionmill.motion.features import POSITIONS, mirror

@@ -25,12 +25,18 @@ import torch
 from host import host
 from measure import interleaved
 
-from motionmill.data.calibration import between_t_poses
 from motionmill.data.config import ReadConfig
-from motionmill.data.cutting import cut_points
-from motionmill.data.quality import LIMITS, beyond_neighbours, first_failure, measurements, turns
+from motionmill.data.engine.calibration import between_t_poses
+from motionmill.data.engine.cutting import cut_points
+from motionmill.data.engine.quality import (
+    LIMITS,
+    beyond_neighbours,
+    first_failure,
+    measurements,
+    turns,
+)
+from motionmill.data.engine.sources import find_inputs, recordings
 from motionmill.data.quality_config import CutConfig, MotionFilterConfig, TransitionConfig
-from motionmill.data.sources import find_inputs, recordings
 from motionmill.formats.render import contact_sheet
 from motionmill.motion import physics
 from motionmill.motion.motion import Motion

@@ -27,9 +27,9 @@ import torch
 from host import host
 from torch import Tensor
 
-from motionmill.data.captions import judge_classes
 from motionmill.data.clip import Clip
 from motionmill.data.loader import load_clips
+from motionmill.data.wording.captions import judge_classes
 from motionmill.formats.files import save
 from motionmill.generator.release import load_release
 from motionmill.motion.features import POSITIONS, from_motion, to_motion

@@ -19,9 +19,9 @@ from typing import Any
 
 from host import host
 
-from motionmill.data.captions import judge_classes, write_captions
 from motionmill.data.clip import Clip
 from motionmill.data.loader import load_clips
+from motionmill.data.wording.captions import judge_classes, write_captions
 from motionmill.evaluation.directions import follows
 from motionmill.evaluation.recognition import TrainedJudge, Verdict, accuracy, truth
 from motionmill.generator.config import SamplingConfig

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from motionmill.config import load_recipe
 from motionmill.data.config import DataConfig
-from motionmill.data.engine import build
+from motionmill.data.engine.build import build
+from motionmill.data.engine.pack import read_rejects
+from motionmill.data.engine.pool import ProcessPool
 from motionmill.data.loader import load_clips
-from motionmill.data.pack import read_rejects
-from motionmill.data.pool import ProcessPool
 
 if __name__ == "__main__":  # workers import this file
     source, dataset = map(Path, sys.argv[1:])

@@ -103,7 +103,7 @@ def test_there_is_something_to_check() -> None:
         ("formats/bvh.py", "from motionmill.training import loop"),
         ("training/loop.py", "from motionmill.data.loader import Loader"),
         (
-            "data/engine.py",
+            "data/engine/build.py",
             "import importlib\nimportlib.import_module('motionmill.tokenizer.model')",
         ),
         ("tokenizer/task.py", "from motionmill.generator.model import Generator"),

@@ -10,7 +10,7 @@ from motionmill.cli import main
 from motionmill.generator.release import load_release
 from motionmill.pipeline import TextToMotion
 from motionmill.training.checkpoint import list_checkpoints
-from tests.data.test_engine import subset
+from tests.data.engine.test_build import subset
 
 SMALL = ["--training.steps", "4", "--training.evaluate-every", "4", "--training.log-every", "1"]
 

@@ -14,10 +14,10 @@ import numpy as np
 
 import motionmill
 from motionmill.data.config import DataConfig, UnitConfig
-from motionmill.data.engine import Summary, build
-from motionmill.data.executor import Executor
-from motionmill.data.extracted import Extract
-from motionmill.data.pool import ProcessPool
+from motionmill.data.engine.build import Summary, build
+from motionmill.data.engine.executor import Executor
+from motionmill.data.engine.extracted import Extract
+from motionmill.data.engine.pool import ProcessPool
 from motionmill.data.quality_config import MotionFilterConfig, TransitionConfig
 from motionmill.data.split_config import SplitConfig
 from motionmill.video.candidate import Failure, PersonClip, RejectedCandidate

@@ -10,7 +10,7 @@ import torch
 
 from motionmill.data.clip import Clip
 from motionmill.data.layouts import LISTS, write_humanml3d, write_motionmillion
-from motionmill.data.parts_of_speech import tagged
+from motionmill.data.wording.parts_of_speech import tagged
 from motionmill.formats.humanml3d import load_humanml3d
 from motionmill.formats.motionmillion import load_motionmillion
 from motionmill.motion.features import from_motion

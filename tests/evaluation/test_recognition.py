@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from motionmill.data.config import DataConfig, HeldOutPair, LabelConfig, SplitConfig
-from motionmill.data.engine import build
+from motionmill.data.engine.build import build
 from motionmill.evaluation.recognition import (
     Judge,
     JudgeConfig,
@@ -22,7 +22,7 @@ from motionmill.evaluation.recognition import (
 )
 from motionmill.motion.features import Normalizer
 from motionmill.training.config import TrainingConfig
-from tests.data.test_engine import subset
+from tests.data.engine.test_build import subset
 
 CONFIG = JudgeConfig(contents=("run", "walk"), styles=("active", "normal", "tired"), width=16)
 

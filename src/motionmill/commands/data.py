@@ -41,7 +41,7 @@ def run(
         run: with --estimator "work list", the estimator's command; {list} and {folder} stand for the list and
             its folder.
     """
-    from motionmill.data.pool import ProcessPool, usable_cores
+    from motionmill.data.engine.pool import ProcessPool, usable_cores
 
     if executor == "ray" and workers is not None:
         raise ValueError("--workers is for the local executor; Ray uses what the cluster has")
@@ -50,11 +50,11 @@ def run(
     chosen: Any = None if executor == "ray" else ProcessPool(workers or usable_cores())
 
     from motionmill.data.config import DataConfig
-    from motionmill.data.engine import build
+    from motionmill.data.engine.build import build
 
     assert isinstance(config, DataConfig)
     if chosen is None:
-        from motionmill.data.ray_executor import RayExecutor
+        from motionmill.data.engine.ray_executor import RayExecutor
 
         chosen = RayExecutor(address)
     with _bars() as progress:
@@ -70,9 +70,9 @@ def run(
 
 def status(dataset: Dataset, /) -> None:
     """What is done of a data set, what was rejected and why, how fast it goes, what is left."""
+    from motionmill.data.engine.status import lines
+    from motionmill.data.engine.status import status as look
     from motionmill.data.folder import open_folder
-    from motionmill.data.status import lines
-    from motionmill.data.status import status as look
 
     print("\n".join(lines(look(open_folder(dataset)))))
 
@@ -91,8 +91,8 @@ def why(
         clip: its id, as in splits/*.txt and rejects/*.jsonl.
         output: where the contact sheet (.png) goes; into the data set's folder run/ by default.
     """
+    from motionmill.data.engine.why import lines, sheet_name, story, write_sheet
     from motionmill.data.folder import open_folder
-    from motionmill.data.why import lines, sheet_name, story, write_sheet
 
     folder = open_folder(dataset)
     found = story(folder, clip)
@@ -102,9 +102,9 @@ def why(
 
 
 def _refilter(dataset: Path, options: dict[str, Any]) -> None:
-    from motionmill.data.engine import rebuild
+    from motionmill.data.engine.build import rebuild
+    from motionmill.data.engine.thresholds import change
     from motionmill.data.folder import open_folder
-    from motionmill.data.thresholds import change
 
     folder = open_folder(dataset)
     change(folder, {name: value for name, value in options.items() if value is not None})
@@ -117,7 +117,7 @@ def _refilter(dataset: Path, options: dict[str, Any]) -> None:
 
 def refilter() -> Callable[..., None]:
     """New thresholds on stored measurements: no video, recording or model is looked at again."""
-    from motionmill.data.thresholds import threshold_options
+    from motionmill.data.engine.thresholds import threshold_options
 
     def command(dataset: Any, /, **options: Any) -> None:
         _refilter(dataset, options)
@@ -146,8 +146,8 @@ def refilter() -> Callable[..., None]:
 def card(dataset: Dataset, /) -> None:
     """A data set's README.md: counts that add up, histograms, licences, examples."""
     from motionmill.config import load_recipe
-    from motionmill.data.card import write_card
     from motionmill.data.config import DataConfig
+    from motionmill.data.engine.card import write_card
     from motionmill.data.folder import open_folder
 
     folder = open_folder(dataset)

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Final
 
 from motionmill.data.audit_layouts import AuditClip, Contents, contents
-from motionmill.data.duplicates import Cluster, Link, find_duplicates, redundant
+from motionmill.data.copies.duplicates import Cluster, Link, find_duplicates, redundant
+from motionmill.data.copies.signatures import SAMPLES_PER_SECOND
 from motionmill.data.quality_config import DuplicateConfig
-from motionmill.data.signatures import SAMPLES_PER_SECOND
-from motionmill.data.text_duplicates import normal_form
+from motionmill.data.wording.text_duplicates import normal_form
 from motionmill.formats.clips import write_aside
 
 _HELD_OUT: Final = ("test", "test_pairs", "val", "val_pairs")

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from motionmill.data.signatures import Signature, signature_of
+from motionmill.data.copies.signatures import Signature, signature_of
 from motionmill.formats import arrays, clips, humanml3d, motionmillion
 from motionmill.motion.features import NUM_FEATURES, POSITIONS, ROTATIONS, VELOCITIES
 from motionmill.motion.humanml3d import HUMANML3D_FPS, from_joints
@@ -221,8 +221,8 @@ def _sharded(folder: Path) -> Contents:
 
 
 def _of_shards(paths: list[Path]) -> Iterator[AuditClip]:
+    from motionmill.data.copies.signatures import signature
     from motionmill.data.shards import read_shard
-    from motionmill.data.signatures import signature
 
     for path in paths:
         try:
@@ -250,7 +250,7 @@ def _files(folder: Path) -> Contents:
 
 
 def _of_files(items: Iterator[object]) -> Iterator[AuditClip]:
-    from motionmill.data.signatures import signature
+    from motionmill.data.copies.signatures import signature
     from motionmill.formats.collection import Item
     from motionmill.motion.features import from_motion
     from motionmill.motion.retarget import retarget

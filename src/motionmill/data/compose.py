@@ -17,9 +17,9 @@ from typing import Final, Literal
 
 import torch
 
-from motionmill.data.captions import judge_classes, write_captions
 from motionmill.data.clip import Clip
-from motionmill.data.describe import contradicts, facts
+from motionmill.data.describing.describe import contradicts, facts
+from motionmill.data.wording.captions import judge_classes, write_captions
 from motionmill.motion.features import from_motion, to_motion
 from motionmill.motion.motion import Motion
 from motionmill.motion.rotations import slerp

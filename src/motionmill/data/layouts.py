@@ -16,7 +16,7 @@ import numpy as np
 from torch import Tensor
 
 from motionmill.data.clip import Clip
-from motionmill.data.parts_of_speech import tagged
+from motionmill.data.wording.parts_of_speech import tagged
 from motionmill.formats import clips as folders
 from motionmill.formats import humanml3d, motionmillion
 from motionmill.motion.features import NUM_FEATURES, Normalizer, to_motion

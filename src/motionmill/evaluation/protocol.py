@@ -14,9 +14,9 @@ from pathlib import Path
 
 from torch import Tensor
 
-from motionmill.data.captions import judge_classes
 from motionmill.data.clip import Clip
 from motionmill.data.loader import load_clips
+from motionmill.data.wording.captions import judge_classes
 from motionmill.evaluation.config import ProtocolConfig
 from motionmill.evaluation.recognition import Verdict
 

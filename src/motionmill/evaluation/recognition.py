@@ -19,9 +19,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from motionmill.config import Config
-from motionmill.data.captions import judge_classes
 from motionmill.data.clip import Clip
 from motionmill.data.loader import load_clips
+from motionmill.data.wording.captions import judge_classes
 from motionmill.generator.ranker import MotionPooler, pad_right
 from motionmill.motion import features as feature
 from motionmill.motion.features import Normalizer

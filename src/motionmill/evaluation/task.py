@@ -17,8 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from motionmill.data.captions import mirror_caption
 from motionmill.data.clip import Clip
+from motionmill.data.wording.captions import mirror_caption
 from motionmill.evaluation.config import EvaluatorConfig, EvaluatorDataConfig, EvaluatorLossConfig
 from motionmill.evaluation.evaluator import Evaluator, Gaussian, positions
 from motionmill.evaluation.metrics import retrieval

@@ -12,9 +12,9 @@ from pathlib import Path
 import torch
 
 from motionmill.config import save_config
-from motionmill.data.captions import mirror_caption
 from motionmill.data.clip import Clip
 from motionmill.data.loader import load_clips
+from motionmill.data.wording.captions import mirror_caption
 from motionmill.evaluation.config import EvaluatorRunConfig
 from motionmill.evaluation.evaluator import TrainedEvaluator
 from motionmill.evaluation.metrics import retrieval

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from motionmill.data.describe import contradicts, facts, names_direction
+from motionmill.data.describing.describe import contradicts, facts, names_direction
 from motionmill.generator.ranker import TrainedRanker
 from motionmill.motion.features import to_motion
 from motionmill.tokenizer.encode import MotionCodec

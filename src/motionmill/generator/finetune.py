@@ -16,13 +16,13 @@ import torch
 from torch import Tensor
 
 from motionmill.config import save_config
-from motionmill.data.captions import mirror_caption
 from motionmill.data.clip import Clip
 from motionmill.data.config import DataConfig
-from motionmill.data.engine import build
+from motionmill.data.engine.build import build
 from motionmill.data.loader import load_clips
 from motionmill.data.quality_config import DuplicateConfig
 from motionmill.data.split_config import SplitConfig
+from motionmill.data.wording.captions import mirror_caption
 from motionmill.generator.config import (
     FinetuneConfig,
     RankerDataConfig,

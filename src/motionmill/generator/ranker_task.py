@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from motionmill.data.captions import mirror_caption
+from motionmill.data.wording.captions import mirror_caption
 from motionmill.generator.config import RankerConfig, RankerDataConfig
 from motionmill.generator.ranker import Ranker, pad_right
 from motionmill.generator.task import Example

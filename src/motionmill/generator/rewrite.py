@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from motionmill.chat import Chat, ChatError, Endpoint
 from motionmill.config import home
-from motionmill.data.directions import check_directions as check_directions
+from motionmill.data.wording.directions import check_directions as check_directions
 
 logger = logging.getLogger(__name__)
 

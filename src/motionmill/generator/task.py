@@ -16,8 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from motionmill.data.captions import judge_classes
 from motionmill.data.clip import Clip
+from motionmill.data.wording.captions import judge_classes
 from motionmill.generator.config import GeneratorConfig, GeneratorDataConfig
 from motionmill.generator.model import Generator, Prefix
 from motionmill.generator.size import forward_operations

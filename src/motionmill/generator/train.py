@@ -14,9 +14,9 @@ from pathlib import Path
 import torch
 
 from motionmill.config import save_config
-from motionmill.data.captions import mirror_caption
 from motionmill.data.compose import fill
 from motionmill.data.loader import load_clips
+from motionmill.data.wording.captions import mirror_caption
 from motionmill.generator.config import (
     GeneratorDataConfig,
     GeneratorRunConfig,

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from motionmill.data.captions import mirror_caption, word_weight
 from motionmill.data.clip import Clip
+from motionmill.data.wording.captions import mirror_caption, word_weight
 from motionmill.generator.config import GeneratorDataConfig
 from motionmill.motion import features as feature
 

@@ -17,13 +17,13 @@ import torch
 from torch import Tensor
 
 from motionmill.config import save_config
-from motionmill.data.captions import word_weight
 from motionmill.data.clip import Clip
 from motionmill.data.compose import fill
 from motionmill.data.loader import ShardedClips, load_clips, train_statistics
 from motionmill.data.order import EpochOrder
 from motionmill.data.split_config import Split
 from motionmill.data.statistics import moments_of
+from motionmill.data.wording.captions import word_weight
 from motionmill.motion.features import Normalizer
 from motionmill.tokenizer.config import TokenizerDataConfig, TokenizerRunConfig
 from motionmill.tokenizer.encode import STATISTICS_NAME, MotionCodec

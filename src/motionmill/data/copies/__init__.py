@@ -1,0 +1,1 @@
+"""Clips -> those that show the same recording: shifted, cropped, mirrored, re-sampled."""

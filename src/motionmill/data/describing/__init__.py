@@ -1,0 +1,1 @@
+"""Motion -> what a person does in it, in events and words, by geometry alone."""
