@@ -81,6 +81,23 @@ def test_imports_go_in_one_direction() -> None:
     assert violations(PACKAGE) == []
 
 
+def test_inside_data_the_engine_comes_last() -> None:
+    """What describes motion knows no captions, and only the engine knows the engine."""
+    may = {"describing": set[str](), "copies": set[str](), "wording": {"describing"}}
+    found = []
+    for path in sorted((PACKAGE / "data").rglob("*.py")):
+        own = path.relative_to(PACKAGE / "data").parts[0]
+        if own == "engine":
+            continue
+        others = {"describing", "copies", "wording", "engine"} - {own} - may.get(own, set())
+        if own not in may:
+            others = {"engine"}
+        for line, name in imported_names(ast.parse(path.read_text(encoding="utf-8")), ""):
+            if name.startswith("motionmill.data.") and name.split(".")[2] in others:
+                found.append(f"{path}:{line}: {name}")
+    assert found == []
+
+
 def test_there_is_something_to_check() -> None:
     names = [
         name

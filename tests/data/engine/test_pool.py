@@ -9,7 +9,7 @@ from multiprocessing import get_context
 
 import pytest
 
-from motionmill.data.engine.build import pool as pool_module
+from motionmill.data.engine import pool as pool_module
 from motionmill.data.engine.executor import Done, Failed, Needs, Step, Tally
 from motionmill.data.engine.pool import ProcessPool, usable_cores
 

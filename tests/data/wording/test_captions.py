@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from motionmill.data.grammar import entries, load_phrases
 from motionmill.data.wording.captions import (
     CONTENT_CLASSES,
     MERGE_REASONS,
@@ -19,7 +20,6 @@ from motionmill.data.wording.captions import (
     mirror_caption,
     write_captions,
 )
-from motionmill.data.wording.grammar import entries, load_phrases
 from motionmill.data.wording.sentences import captions_of
 
 SOURCES = ("bandai", "snu2", "uiprmd", "cmu2", "cmu", "cmu_acrnn", "extra", "game_cc0")

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from motionmill.data.grammar import past_tense
 from motionmill.data.wording.clauses import parse
 from motionmill.data.wording.directions import check_rewrite
-from motionmill.data.wording.grammar import past_tense
 from motionmill.data.wording.paraphrase import paraphrases
 
 TWICE = r"\b(a|an|the|to|left|right|forward|walks?|is|hand|around|being) \1\b"

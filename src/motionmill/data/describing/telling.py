@@ -8,7 +8,7 @@ from typing import Final
 
 from motionmill.data.describing.events import Event, overlap
 from motionmill.data.describing.words import WEIGHTS, Detail, verb_phrase_of
-from motionmill.data.wording.grammar import Form, Subject, conjugate, tidy, verb_phrase
+from motionmill.data.grammar import Form, Subject, conjugate, tidy, verb_phrase
 
 PERSON: Final = Subject("a person", "they")
 _MOST_BEATS: Final = 5

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from motionmill.data.describing.describe import Facts, contradicts
-from motionmill.data.wording.grammar import load_phrases
+from motionmill.data.grammar import load_phrases
 from motionmill.data.wording.sentences import Meaning, captions_of
 from motionmill.data.wording.sides import mirror_caption as mirror_caption
 

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from motionmill.data.wording.grammar import conjugate, entries, load_phrases
+from motionmill.data.grammar import conjugate, entries, load_phrases
 
 Tense = Literal["finite", "continuous", "gerund", "base"]
 

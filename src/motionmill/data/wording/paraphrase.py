@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Final
 
+from motionmill.data.grammar import conjugate, entries, load_phrases, past_tense, tidy
 from motionmill.data.wording.clauses import Clause, Sentence, parse, verb_forms
 from motionmill.data.wording.directions import check_rewrite
-from motionmill.data.wording.grammar import conjugate, entries, load_phrases, past_tense, tidy
 
 _DRAWS: Final = 40  # for one rewrite, before no more are looked for
 _NEUTRAL: Final = re.compile(

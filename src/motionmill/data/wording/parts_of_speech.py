@@ -11,7 +11,7 @@ import functools
 from collections.abc import Mapping
 from typing import Final
 
-from motionmill.data.wording.grammar import conjugate
+from motionmill.data.grammar import conjugate
 
 _CLOSED: Final[Mapping[str, str]] = {
     "DET": "a an the this that these those his her their its your my each every both all some any no another",

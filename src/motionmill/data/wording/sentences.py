@@ -14,7 +14,7 @@ from itertools import chain
 from typing import Any, Final
 
 from motionmill.data.describing.describe import Facts, contradicts
-from motionmill.data.wording.grammar import (
+from motionmill.data.grammar import (
     Subject,
     choose,
     entries,

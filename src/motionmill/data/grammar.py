@@ -63,7 +63,7 @@ def load_phrases(name: str) -> dict[str, Any]:
     """The contents of `phrases/NAME.yaml`."""
     import yaml
 
-    file = importlib.resources.files("motionmill.data.wording") / "phrases" / f"{name}.yaml"
+    file = importlib.resources.files("motionmill.data") / "phrases" / f"{name}.yaml"
     loaded: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
     return loaded
 

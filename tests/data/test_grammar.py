@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from motionmill.data.wording.grammar import (
+from motionmill.data.grammar import (
     Subject,
     choose,
     conjugate,
