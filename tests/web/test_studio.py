@@ -245,7 +245,8 @@ def test_a_result_is_shared_and_remembered(studio: Studio) -> None:
 
 def test_variations_of_a_timeline_over_a_reload_and_a_kill(studio: Studio) -> None:
     with studio.page() as page:
-        page.ask(("a person walks", 3), ("a person waves", 2), ("a person sits down", 3), samples=4)
+        # Long enough not to be done before the server is killed.
+        page.ask(("a person walks", 9), ("a person waves", 9), ("a person sits down", 9), samples=4)
         page.inner.wait_for_selector("#cancel:visible")
         page.inner.reload()
         page.inner.wait_for_selector("#cancel:visible")
