@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
 
 _AGAIN_SECONDS = 1.0  # a signal that comes so soon after the first is the same one, passed on
 
@@ -37,12 +37,10 @@ def stop_on_signals(*, alone: bool) -> Iterator[Stop]:
     cannot be taken, and none are.
     """
     stop = Stop()
-    before: dict[signal.Signals, Any] = {}
-    try:
-        for number in (signal.SIGINT, signal.SIGTERM) if alone else (signal.SIGINT,):
-            before[number] = signal.signal(number, stop)
-    except ValueError:
-        pass
+    numbers = [signal.SIGINT, *([signal.SIGTERM] if alone else [])]
+    if threading.current_thread() is not threading.main_thread():
+        numbers = []
+    before = {number: signal.signal(number, stop) for number in numbers}
     try:
         yield stop
     finally:
