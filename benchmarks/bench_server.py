@@ -40,7 +40,7 @@ from motionmill.pipeline import DEFAULT_MODEL
 REQUEST = {"prompt": "a person walks forward", "seconds": 4}
 REQUESTS = {"8 candidates (the model's own)": REQUEST, "1 candidate": REQUEST | {"candidates": 1}}
 BLOCK = {"prompt": "a person walks forward", "seconds": 60, "samples": 8, "candidates": 1}
-PARTS = ("clients", "large", "steps", "memory", "crowd", "first", "processes")
+PARTS = ("clients", "short", "large", "steps", "memory", "crowd", "first", "processes")
 JOBS = {1: 12, 8: 40, 32: 64}
 LARGE = official_config(
     12, 12, 768, num_codes=1920, text_width=384
@@ -52,9 +52,9 @@ IDLE, UNREAD, HALF = 1000, 64, 200
 class Server:
     """The process, and calls to it."""
 
-    def __init__(self, folder: str, model: str) -> None:
+    def __init__(self, folder: str, model: str, precision: str) -> None:
         words = ["serve", "--port", "0", "--folder", folder, "--max-queued", "128"]
-        words += ["--model", model]
+        words += ["--model", model, "--precision", precision]
         self.process = subprocess.Popen(
             [sys.executable, "-m", "motionmill", *words],
             stdout=subprocess.PIPE,
@@ -111,9 +111,9 @@ class Server:
 
 
 @contextmanager
-def serving(model: str = DEFAULT_MODEL) -> Iterator[Server]:
+def serving(model: str = DEFAULT_MODEL, precision: str = "float32") -> Iterator[Server]:
     with tempfile.TemporaryDirectory() as folder:
-        server = Server(folder, model)
+        server = Server(folder, model, precision)
         try:
             for request in REQUESTS.values():
                 load(server, request, 2, 4)
@@ -201,6 +201,12 @@ def compared(
         f"{count} clients over 1": round(rates[count] / rates[1], 2) for count in jobs if count > 1
     }
     return {"rows": rows, "motions per second": rates} | over_one
+
+
+def short(repeats: int) -> dict[str, Any]:
+    """As `clients`, of a server whose generator is in bfloat16."""
+    with serving(precision="bfloat16") as server:
+        return clients(server, repeats)
 
 
 def large(repeats: int) -> dict[str, Any]:
@@ -366,7 +372,7 @@ def main() -> None:
         "first": first,
         "processes": lambda server: processes(server, arguments.repeats),
     }
-    alone = {"large": large, "steps": steps}  # these need no server, or start another
+    alone = {"short": short, "large": large, "steps": steps}  # these need no server, or start another
     for name in arguments.parts:
         if name in alone:
             report[name] = alone[name](arguments.repeats)
