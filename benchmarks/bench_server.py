@@ -372,7 +372,11 @@ def main() -> None:
         "first": first,
         "processes": lambda server: processes(server, arguments.repeats),
     }
-    alone = {"short": short, "large": large, "steps": steps}  # these need no server, or start another
+    alone = {
+        "short": short,
+        "large": large,
+        "steps": steps,
+    }  # these need no server, or start another
     for name in arguments.parts:
         if name in alone:
             report[name] = alone[name](arguments.repeats)
