@@ -41,7 +41,7 @@ REQUEST = {"prompt": "a person walks forward", "seconds": 4}
 REQUESTS = {"8 candidates (the model's own)": REQUEST, "1 candidate": REQUEST | {"candidates": 1}}
 BLOCK = {"prompt": "a person walks forward", "seconds": 60, "samples": 8, "candidates": 1}
 PARTS = ("clients", "short", "large", "steps", "memory", "crowd", "first", "processes")
-JOBS = {1: 12, 8: 40, 32: 64}
+JOBS = {1: 12, 8: 80, 32: 96}
 LARGE = official_config(
     12, 12, 768, num_codes=1920, text_width=384
 )  # the layers of the official 111M
@@ -224,10 +224,15 @@ def large(repeats: int) -> dict[str, Any]:
 def steps(repeats: int) -> dict[str, Any]:
     """What batching can win at most: milliseconds of one step of the engine alone, by the requests that share it."""
     torch.manual_seed(0)
-    models = {"shipped": load_release(DEFAULT_MODEL).generator, "large": Generator(LARGE).eval()}
-    texts = torch.randn(2, 10, 384) / 20
+    models = {
+        "shipped": load_release(DEFAULT_MODEL).generator,
+        "shipped, bfloat16": load_release(DEFAULT_MODEL, precision="bfloat16").generator,
+        "large": Generator(LARGE).eval(),
+    }
+    numbers = torch.randn(2, 10, 384) / 20
     report = {}
     for name, model in models.items():
+        texts = numbers.to(model.embedding.weight.dtype)
         found: dict[int, list[float]] = {count: [] for count in TOGETHER}
         for _ in range(repeats):
             for count in TOGETHER:
