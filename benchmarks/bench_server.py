@@ -8,6 +8,7 @@ The parts write into the same file, so that they can run one after another.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import resource
@@ -47,6 +48,7 @@ LARGE = official_config(
 )  # the layers of the official 111M
 TOGETHER = (1, 8, 64)
 IDLE, UNREAD, HALF = 1000, 64, 200
+_NUMBERS = itertools.count(1)
 
 
 class Server:
@@ -134,8 +136,10 @@ def watch(server: Server, job: str, start: float) -> tuple[float, float, bool]:
 
 
 def one(server: Server, request: dict[str, Any], seed: int) -> tuple[float, float, bool]:
+    """A text that the server has not read before, and its motion."""
+    prompt = f"{request['prompt']} {next(_NUMBERS)} steps"
     start = time.perf_counter()
-    return watch(server, server.ask(request | {"seed": seed}), start)
+    return watch(server, server.ask(request | {"seed": seed, "prompt": prompt}), start)
 
 
 def load(server: Server, request: dict[str, Any], num_clients: int, jobs: int) -> dict[str, Any]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 pytest.importorskip("fastapi", reason="the extra server is not installed")
 
@@ -277,3 +279,35 @@ def test_a_job_that_takes_too_long(pipeline: TextToMotion, tmp_path: Path) -> No
         name = client.post("/v1/motions", json=PROMPT | {"seconds": 9}).json()["id"]
         kind, facts = events(client, name)[-1]
         assert (kind, "took longer" in facts["reason"]) == ("failed", True)
+
+
+class WaitingEncoder(serving_app.HashEncoder):
+    """Reads one text only when it is allowed to, and never another."""
+
+    def __init__(self) -> None:
+        self.begun, self.allowed = threading.Event(), threading.Event()
+
+    def encode(self, texts: Sequence[str]) -> list[Tensor]:
+        if "a long thought" in texts:
+            self.begun.set()
+            assert self.allowed.wait(60)
+        if "nonsense" in texts:
+            raise ValueError("nonsense cannot be read")
+        return super().encode(texts)
+
+
+def test_reading_a_text_holds_nobody_up(pipeline: TextToMotion, tmp_path: Path) -> None:
+    encoder = WaitingEncoder()
+    reading = TextToMotion(pipeline.release, encoder)
+    with serving_app.client(reading, tmp_path) as client:
+        before = make(client, PROMPT)
+        slow = client.post("/v1/motions", json=PROMPT | {"prompt": "a long thought"}).json()["id"]
+        assert encoder.begun.wait(60)
+        after = make(client, PROMPT)  # its text is known
+        assert after["motions"][0]["physics"] == before["motions"][0]["physics"]
+        assert client.get(f"/v1/jobs/{slow}").json()["state"] == "running"
+        encoder.allowed.set()
+        assert events(client, slow)[-1][0] == "done"
+        bad = client.post("/v1/motions", json=PROMPT | {"prompt": "nonsense"}).json()["id"]
+        kind, facts = events(client, bad)[-1]
+        assert (kind, facts["reason"]) == ("failed", "nonsense cannot be read")

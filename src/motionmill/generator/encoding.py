@@ -57,7 +57,10 @@ class CachedEncoder:
         self._encoder: TextEncoder | None = None
         self._folder = None if folder is None else folder / _digest(identity)
         self._known: OrderedDict[str, Encoded] = OrderedDict()
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()  # of what is known
+        self._using = (
+            threading.RLock()
+        )  # of the encoder; who asks for known texts does not wait for it
 
     @property
     def loaded(self) -> bool:
@@ -69,14 +72,14 @@ class CachedEncoder:
 
     def load(self) -> TextEncoder:
         """The encoder itself, loaded now if it is not yet."""
-        with self._lock:
+        with self._using:
             if self._encoder is None:
                 self._encoder = self._load()
             return self._encoder
 
     def unload(self) -> None:
         """Free the encoder's memory; known texts stay known, and another text loads it again."""
-        with self._lock:
+        with self._using:
             self._encoder = None
             gc.collect()
             if torch.cuda.is_available():
@@ -84,23 +87,33 @@ class CachedEncoder:
 
     def encode(self, texts: Sequence[str]) -> list[Tensor]:
         """One (P, E) float32 tensor a text, on the CPU."""
+        found = {text: known for text in texts if (known := self._find(text))}
+        if any(text not in found for text in texts):
+            with self._using:
+                found |= self._new([text for text in dict.fromkeys(texts) if text not in found])
         with self._lock:
-            found = {text: known for text in texts if (known := self._find(text))}
-            new = [text for text in dict.fromkeys(texts) if text not in found]
-            if new:
-                encoder = self.load()
-                for text, states in zip(new, encoder.encode(new), strict=True):
-                    found[text] = Encoded(states, encoder.cut(text))
-                    self._write(text, found[text])
             for text, encoded in found.items():
                 self._keep(text, encoded)
-            return [found[text].states for text in texts]
+        return [found[text].states for text in texts]
 
     def cut(self, text: str) -> str:
         """What of a text is too much for the encoder; empty where all of it is understood."""
-        with self._lock:
-            known = self._find(text)
-            return self.load().cut(text) if known is None else known.cut
+        known = self._find(text)
+        if known is not None:
+            return known.cut
+        with self._using:
+            return self.load().cut(text)
+
+    def _new(self, texts: Sequence[str]) -> dict[str, Encoded]:
+        """Texts that were not known a moment ago; another thread may have encoded some since."""
+        found = {text: known for text in texts if (known := self._find(text))}
+        new = [text for text in texts if text not in found]
+        if new:
+            encoder = self.load()
+            for text, states in zip(new, encoder.encode(new), strict=True):
+                found[text] = Encoded(states, encoder.cut(text))
+                self._write(text, found[text])
+        return found
 
     def _keep(self, text: str, encoded: Encoded) -> None:
         """Into memory, where the oldest gives way; a text that comes there is warned of if it was cut."""
@@ -115,8 +128,9 @@ class CachedEncoder:
         """From memory or from disk; a file that is damaged or of another text is as good as none."""
         from safetensors import SafetensorError, safe_open
 
-        if text in self._known or self._folder is None:
-            return self._known.get(text)
+        known = self._known.get(text)
+        if known is not None or self._folder is None:
+            return known
         path = self._folder / f"{_digest(text)}.safetensors"
         try:
             with safe_open(path, framework="pt") as file:

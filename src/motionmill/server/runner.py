@@ -67,6 +67,8 @@ class Runner:
         self._moved, self._tell_next = False, 0.0
         self._durations: deque[float] = deque([2.0], maxlen=32)
         self._helper = self.helper(self.pipeline.release)
+        # As many as jobs, so that known texts do not wait behind one that is read.
+        self._texts = ThreadPoolExecutor(self.limits.max_running, thread_name_prefix="texts")
         self._files = ThreadPoolExecutor(2, thread_name_prefix="files")
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
 
@@ -131,7 +133,8 @@ class Runner:
         for work in self._works:
             self.store.put_back(work.job.id)
         self._helper.close()
-        self._files.shutdown(wait=False, cancel_futures=True)
+        for executor in (self._texts, self._files):
+            executor.shutdown(wait=False, cancel_futures=True)
 
     def _run(self) -> None:
         swept = time.monotonic()
@@ -180,6 +183,7 @@ class Runner:
                     job,
                     self.pipeline,
                     self.engine,
+                    self._texts,
                     self._helper,
                     live,
                     self.store.motions,

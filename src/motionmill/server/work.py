@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Executor, Future
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -55,17 +55,19 @@ class Work:
         job: StoredJob,
         pipeline: TextToMotion,
         engine: Engine,
+        texts: Executor,
         helper: Helper,
         live: Live,
         folder: Path,
         deadline: float,
         changed: Callable[[], None],
     ) -> None:
-        """Args: changed: called by any thread when `advance` should look."""
+        """Args: texts: where prompts are read. changed: called by any thread when `advance` should look."""
         self.job, self.live, self.deadline = job, live, deadline
         self.request = MotionRequest.model_validate(job.request)
         self._pipeline, self._engine, self._helper = pipeline, engine, helper
         self._folder, self._changed = folder, changed
+        self._texts, self._reading = texts, Future[list[Tensor]]()
         self._sampling: SamplingConfig = pipeline.release.config.sampling.changed(
             self.request.sampling.model_dump()
         )
@@ -74,10 +76,11 @@ class Work:
         self.samples = [Sample(k, first + k) for k in range(self.request.samples)]
 
     def begin(self) -> None:
-        """Read the text and ask the engine for the first part of every sample."""
+        """Have the prompts read, beside the engine's steps: a large text model takes as long as many of them."""
         self.live.say("encoding")
-        for sample in self.samples:
-            self._draw(sample)
+        prompts = dict.fromkeys(part.prompt for part in self.request.parts)
+        self._reading = self._texts.submit(self._pipeline.tokens.encoder.encode, [*prompts, ""])
+        self._reading.add_done_callback(lambda _: self._changed())
 
     def advance(self, show_every: float) -> None:
         """Look what has come, tell it, and ask for what is next.
@@ -85,6 +88,9 @@ class Work:
         Args:
             show_every: seconds between two looks at the frames of a sample, but for the first and the last.
         """
+        if not self._reading.done():
+            return
+        self._reading.result()
         for sample in self.samples:
             self._advance(sample, show_every)
 
@@ -115,6 +121,7 @@ class Work:
 
     def cancel(self) -> None:
         """Leave the engine; it computes nothing more for this job."""
+        self._reading.cancel()
         for sample in self.samples:
             for stream in sample.streams:
                 self._engine.cancel(stream.id)
@@ -138,6 +145,8 @@ class Work:
     def _advance(self, sample: Sample, show_every: float) -> None:
         if sample.motion is not None:
             return
+        if not sample.streams:
+            self._draw(sample)
         if sample.choice is not None:
             if sample.choice.done():
                 self._go_on(sample, sample.choice.result())
