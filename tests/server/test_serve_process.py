@@ -17,8 +17,9 @@ import pytest
 
 pytest.importorskip("fastapi", reason="the extra server is not installed")
 
+from tests.ports import free_port
 from tests.server.test_arena import motion_folders
-from tests.web.browser import Served, free_port
+from tests.web.browser import Served
 
 pytestmark = pytest.mark.slow
 SHORT = {"prompt": "a person waves", "seconds": 1, "seed": 1}

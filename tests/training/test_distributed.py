@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from motionmill.training.checkpoint import list_checkpoints
 from motionmill.training.config import ParallelConfig
 from motionmill.training.loop import train
 from tests.data.test_loader import make_dataset
+from tests.ports import free_port
 from tests.training import job
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,10 +33,7 @@ def environment() -> dict[str, str]:
 
 def run_two(folder: Path, steps: int, shard: int = 0) -> None:
     """The job in two processes, which find each other as those of torchrun do."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    places = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    places = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
     command = [sys.executable, "-m", "tests.training.job", str(folder), str(steps), "0", str(shard)]
     children = [
         subprocess.Popen(

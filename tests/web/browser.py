@@ -7,7 +7,6 @@ import functools
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -57,12 +56,6 @@ def _playwright() -> Any:
     playwright = sync_playwright().start()
     atexit.register(playwright.stop)
     return playwright
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Served:
