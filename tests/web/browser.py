@@ -16,9 +16,6 @@ from typing import Any
 
 import pytest
 
-CHROMIUM = (
-    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-)
 FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -37,15 +34,26 @@ SOFTWARE_3D = ("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swi
 def chromium(*, webgl: bool = False) -> Iterator[Any]:
     """A browser; the test is skipped where there is none."""
     pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if CHROMIUM is None:
+    program = _program()
+    if program is None:
         pytest.skip("no Chromium on this machine")
     flags = [flag for flag in FLAGS if flag != "--disable-gpu"] if webgl else list(FLAGS)
     flags += SOFTWARE_3D if webgl else ()
-    browser = _playwright().chromium.launch(executable_path=CHROMIUM, args=flags)
+    browser = _playwright().chromium.launch(executable_path=program, args=flags)
     try:
         yield browser
     finally:
         browser.close()
+
+
+@functools.cache
+def _program() -> str | None:
+    """A Chromium that starts; some systems have one of its names for a hint how to install it."""
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        path = shutil.which(name)
+        if path and subprocess.run([path, "--version"], capture_output=True).returncode == 0:
+            return path
+    return None
 
 
 @functools.cache
