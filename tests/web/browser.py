@@ -27,6 +27,7 @@ FLAGS = (
 )
 
 
+START_SECONDS = 300.0  # after which a server that says nothing is killed
 SOFTWARE_3D = ("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
 
 
@@ -80,12 +81,17 @@ class Served:
         )
         assert self.process.stdout is not None
         self.lines: list[str] = []
-        for line in self.process.stdout:
-            self.lines.append(line.rstrip())
-            if len(self.lines) == lines:
-                break
-        else:
-            raise AssertionError("\n".join(self.lines))
+        late = threading.Timer(START_SECONDS, self.process.kill)
+        late.start()
+        try:
+            for line in self.process.stdout:
+                self.lines.append(line.rstrip())
+                if len(self.lines) == lines:
+                    break
+            else:
+                raise AssertionError("\n".join(self.lines))
+        finally:
+            late.cancel()
         self.reader = threading.Thread(target=self.process.stdout.read, daemon=True)
         self.reader.start()
 
