@@ -122,13 +122,21 @@ class Assassin:
         return len(self._entries())
 
     def _worker_of(self, driver: int) -> int | None:
-        """A process that the driver's fork server has started, or will have started in a moment."""
+        """A process that the driver or its fork server has started, or will have started in a moment."""
         for _ in range(500):
             workers = [grandchild for child in children(driver) for grandchild in children(child)]
+            workers = workers or [child for child in children(driver) if _spawned(child)]
             if workers:
                 return self.rng.choice(workers)
             time.sleep(0.01)
         return None
+
+
+def _spawned(process: int) -> bool:
+    try:
+        return b"spawn_main" in Path(f"/proc/{process}/cmdline").read_bytes()
+    except OSError:  # it has ended
+        return False
 
 
 @pytest.mark.dist
