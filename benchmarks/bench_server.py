@@ -40,8 +40,8 @@ from motionmill.pipeline import DEFAULT_MODEL
 REQUEST = {"prompt": "a person walks forward", "seconds": 4}
 REQUESTS = {"8 candidates (the model's own)": REQUEST, "1 candidate": REQUEST | {"candidates": 1}}
 BLOCK = {"prompt": "a person walks forward", "seconds": 60, "samples": 8, "candidates": 1}
-PARTS = ("clients", "large", "steps", "memory", "crowd", "first", "processes")
-JOBS = {1: 12, 8: 40, 32: 64}
+PARTS = ("clients", "short", "large", "steps", "memory", "crowd", "first", "processes")
+JOBS = {1: 12, 8: 80, 32: 96}
 LARGE = official_config(
     12, 12, 768, num_codes=1920, text_width=384
 )  # the layers of the official 111M
@@ -52,9 +52,9 @@ IDLE, UNREAD, HALF = 1000, 64, 200
 class Server:
     """The process, and calls to it."""
 
-    def __init__(self, folder: str, model: str) -> None:
+    def __init__(self, folder: str, model: str, precision: str) -> None:
         words = ["serve", "--port", "0", "--folder", folder, "--max-queued", "128"]
-        words += ["--model", model]
+        words += ["--model", model, "--precision", precision]
         self.process = subprocess.Popen(
             [sys.executable, "-m", "motionmill", *words],
             stdout=subprocess.PIPE,
@@ -111,9 +111,9 @@ class Server:
 
 
 @contextmanager
-def serving(model: str = DEFAULT_MODEL) -> Iterator[Server]:
+def serving(model: str = DEFAULT_MODEL, precision: str = "float32") -> Iterator[Server]:
     with tempfile.TemporaryDirectory() as folder:
-        server = Server(folder, model)
+        server = Server(folder, model, precision)
         try:
             for request in REQUESTS.values():
                 load(server, request, 2, 4)
@@ -203,6 +203,12 @@ def compared(
     return {"rows": rows, "motions per second": rates} | over_one
 
 
+def short(repeats: int) -> dict[str, Any]:
+    """As `clients`, of a server whose generator is in bfloat16."""
+    with serving(precision="bfloat16") as server:
+        return clients(server, repeats)
+
+
 def large(repeats: int) -> dict[str, Any]:
     """One and eight clients of a server whose model is the size of the official 111M, untrained."""
     with tempfile.TemporaryDirectory() as folder:
@@ -218,10 +224,15 @@ def large(repeats: int) -> dict[str, Any]:
 def steps(repeats: int) -> dict[str, Any]:
     """What batching can win at most: milliseconds of one step of the engine alone, by the requests that share it."""
     torch.manual_seed(0)
-    models = {"shipped": load_release(DEFAULT_MODEL).generator, "large": Generator(LARGE).eval()}
-    texts = torch.randn(2, 10, 384) / 20
+    models = {
+        "shipped": load_release(DEFAULT_MODEL).generator,
+        "shipped, bfloat16": load_release(DEFAULT_MODEL, precision="bfloat16").generator,
+        "large": Generator(LARGE).eval(),
+    }
+    numbers = torch.randn(2, 10, 384) / 20
     report = {}
     for name, model in models.items():
+        texts = numbers.to(model.embedding.weight.dtype)
         found: dict[int, list[float]] = {count: [] for count in TOGETHER}
         for _ in range(repeats):
             for count in TOGETHER:
@@ -366,7 +377,11 @@ def main() -> None:
         "first": first,
         "processes": lambda server: processes(server, arguments.repeats),
     }
-    alone = {"large": large, "steps": steps}  # these need no server, or start another
+    alone = {
+        "short": short,
+        "large": large,
+        "steps": steps,
+    }  # these need no server, or start another
     for name in arguments.parts:
         if name in alone:
             report[name] = alone[name](arguments.repeats)

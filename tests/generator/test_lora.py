@@ -92,7 +92,9 @@ def test_what_is_frozen_is_neither_averaged_nor_copied() -> None:
     assert {value.dtype for value in average.values.values()} == {torch.float32}
 
 
-def test_own_clips_through_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_own_clips_through_the_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
     import motionmill
 
     clips = tmp_path / "clips"
@@ -101,6 +103,7 @@ def test_own_clips_through_the_command(tmp_path: Path, capsys: pytest.CaptureFix
     for number, motion in enumerate(waves):
         motionmill.save(motion, clips / f"own-{number}.bvh")
         (clips / f"own-{number}.txt").write_text("a person does the zigzag\n", encoding="utf-8")
+    (clips / "own-2.txt").unlink()
     recipe = tmp_path / "quick.yaml"
     recipe.write_text(
         "data: {batch_size: 4, start_offsets: [0]}\nprompts: [a person walks]\nmotions_a_prompt: 2\n"
@@ -112,6 +115,8 @@ def test_own_clips_through_the_command(tmp_path: Path, capsys: pytest.CaptureFix
     words = ["finetune", "mini", "--data", str(clips), "-o", str(tuned), "--recipe", str(recipe)]
     assert main(words) == 0
     assert capsys.readouterr().out.strip() == str(tuned / "release")
+    assert "1 of 3 clips came without a caption" in caplog.text
+    assert "own-2" in caplog.text
     release = load_release(tuned / "release")
     assert release.config.name == "mini-tuned"
     before = load_release("mini").generator

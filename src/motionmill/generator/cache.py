@@ -46,6 +46,7 @@ class KeyValueCache:
         shape = (config.num_layers, 2, num_rows, config.num_heads, num_slots, size)
         self._storage = torch.zeros(shape, dtype=dtype, device=device)
         self._slots = torch.arange(num_slots, device=device)
+        self._rows = torch.arange(num_rows, device=device)
         self._rotary = rotary_table(config, self._slots)
         self.num_rows, self.num_slots = num_rows, num_slots
         self.lengths: list[int] = []
@@ -116,7 +117,8 @@ class KeyValueCache:
         """
         stored = self._storage[:, :, : len(places), :, :num_slots]
         visible = (self._slots[:num_slots] <= places[:, None])[:, None, None]
-        views = [UnevenView(layer[0], layer[1], places) for layer in stored]
+        rows = self._rows[: len(places)]
+        views = [UnevenView(layer[0], layer[1], rows, places) for layer in stored]
         return NextSlots(self._rotary[places].unsqueeze(1), visible, views)
 
     def advance(self) -> None:
@@ -158,14 +160,13 @@ class EvenView:
 class UnevenView:
     """One more state of every row of one layer, in a slot of its own."""
 
-    def __init__(self, keys: Tensor, values: Tensor, places: Tensor) -> None:
-        self._keys, self._values, self._places = keys, values, places
+    def __init__(self, keys: Tensor, values: Tensor, rows: Tensor, places: Tensor) -> None:
+        self._keys, self._values, self._rows, self._places = keys, values, rows, places
 
     def append(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Store (n, H, 1, C) keys and values; returns all up to the longest row, (n, H, S', C)."""
-        index = self._places[:, None, None, None].expand_as(keys)
-        self._keys.scatter_(2, index, keys)
-        self._values.scatter_(2, index, values)
+        self._keys[self._rows, :, self._places] = keys[:, :, 0]
+        self._values[self._rows, :, self._places] = values[:, :, 0]
         return self._keys, self._values
 
 

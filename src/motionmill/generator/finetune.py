@@ -157,7 +157,25 @@ def _clips(data: Path, output: Path) -> list[Clip]:
     clips = [clip for part in load_clips(data).values() for clip in part]
     if silent := [clip.id for clip in clips if not clip.captions]:
         raise ValueError(f"{data}: {len(silent)} clips have no caption (first: {silent[0]})")
+    _say_what_is_described(clips)
     return clips
+
+
+def _say_what_is_described(clips: Sequence[Clip]) -> None:
+    """Warn where a clip is called by what was measured, which seldom is the name of a new action."""
+    described = [
+        clip for clip in clips if clip.provenance.get("captions", {}).get("origin") == "description"
+    ]
+    if described:
+        first = described[0]
+        logger.warning(
+            "%d of %d clips came without a caption and are learnt by a description (%s: %r); to name what they do, "
+            "write captions beside each file, one a line of walk.txt beside walk.bvh, and begin with another --output",
+            len(described),
+            len(clips),
+            first.id,
+            first.captions[0],
+        )
 
 
 def _say_what_is_lost(whole: Release, clips: Sequence[Clip]) -> None:
