@@ -95,12 +95,12 @@ def fails(status: int, message: str = "no luck", **headers: str) -> Behaviour:
     return sends(status, json.dumps({"error": {"message": message}}), **headers)
 
 
-def hangs(seconds: float = 5.0) -> Behaviour:
-    """Takes the request and says nothing."""
+def hangs(seconds: float = 60.0) -> Behaviour:
+    """Takes the request and says nothing; longer than any client here waits, however busy the machine is."""
     return lambda handler: time.sleep(seconds)
 
 
-def drips(seconds: float = 5.0) -> Behaviour:
+def drips(seconds: float = 60.0) -> Behaviour:
     """A byte now and then, each of them within any time-out."""
 
     def behave(handler: BaseHTTPRequestHandler) -> None:

@@ -1,11 +1,12 @@
 """A pipeline that makes tiny motions at once, for tests of what is around it.
 
-python -m tests.fake_pipeline PROMPTS OUTPUT
+python -m tests.fake_pipeline PROMPTS OUTPUT: after two batches it becomes slow, so that there is time to kill it.
 """
 
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -48,8 +49,16 @@ class FakePipeline:
         ]
 
 
+class Tiring(FakePipeline):
+    """Takes its time from the third batch on."""
+
+    def generate(self, prompts: Sequence[str], **settings: Any) -> list[Motion]:
+        time.sleep(2.0 if len(self.sizes) >= 2 else 0.0)
+        return super().generate(prompts, **settings)
+
+
 if __name__ == "__main__":
     from motionmill.batch import generate_file
 
-    pipeline: Any = FakePipeline()
+    pipeline: Any = Tiring()
     generate_file(pipeline, Path(sys.argv[1]), [Path(sys.argv[2])])

@@ -103,6 +103,7 @@ def test_a_killed_run_goes_on(fake: Any, tmp_path: Path) -> None:
     root = Path(__file__).resolve().parents[1]
     source = {"PYTHONPATH": os.pathsep.join((str(root / "src"), str(root)))}
     process = subprocess.Popen(words, cwd=root, env={**os.environ, **source})
+    # It takes its time from the third batch of 32 on, so that it is not done before it is killed.
     while len(list(killed.glob("*.npy"))) < 40 and process.poll() is None:
         time.sleep(0.02)
     process.kill()

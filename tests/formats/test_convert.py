@@ -218,7 +218,8 @@ def test_told_to_end_it_leaves_nothing(tmp_path: Path, workers: int) -> None:
         save(nod(4000), tmp_path / f"{name}.npz")
     words = [str(tmp_path), "-o", str(tmp_path / "out"), "--to", "mp4", "--workers", str(workers)]
     with session([sys.executable, "-m", "motionmill", "convert", *words]) as process:
-        wait_until(lambda: len(list(tmp_path.glob("out/.motionmill-*/*.mp4"))) == workers)
+        begun = tmp_path / "out"
+        wait_until(lambda: len(list(begun.glob(".motionmill-*/*.mp4"))) == workers, process)
         process.send_signal(signal.SIGTERM)
         assert process.wait(SECONDS) == 143
         wait_until(lambda: not alive(process.pid))

@@ -125,12 +125,31 @@ def test_no_process_is_left(tmp_path: Path, number: str, code: int) -> None:
         "    except KeyboardInterrupt: sys.exit(1)\n"
     )
     with session([sys.executable, "-c", words, str(tmp_path)]) as process:
-        wait_until(lambda: len(list(tmp_path.glob("half-*/begun"))) == 2)
+        wait_until(lambda: len(list(tmp_path.glob("half-*/begun"))) == 2, process)
         assert len(alive(process.pid)) >= 3
         process.send_signal(getattr(signal, number))
         assert process.wait(SECONDS) == code
         wait_until(lambda: not alive(process.pid))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_temporary_folder_with_a_long_path(tmp_path: Path) -> None:
+    """The path of a socket has 107 bytes at most: there is none then, and the work is done all the same."""
+    folder = tmp_path / ("long " * 20)
+    folder.mkdir()
+    words = (
+        "from motionmill.formats.workers import can_fork_of_a_server, on_processes\n"
+        "from tests.formats.test_workers import double\n"
+        "if __name__ == '__main__':\n"
+        "    print(can_fork_of_a_server(), [job for job, _ in on_processes(double, [1], 1)])\n"
+    )
+    script = tmp_path / "script.py"
+    script.write_text(words)
+    done = subprocess.run(
+        [sys.executable, script], cwd=ROOT, capture_output=True, text=True, check=False,
+        env=os.environ | {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT}", "TMPDIR": str(folder)},
+    )  # fmt: skip
+    assert done.stdout == "False [1]\n", done.stderr
 
 
 def test_a_core_at_least() -> None:
@@ -149,7 +168,8 @@ def session(command: list[str]) -> Iterator[subprocess.Popen[str]]:
     finally:
         for pid in alive(process.pid):
             os.kill(pid, signal.SIGKILL)
-        process.communicate()
+        if not process.stdout.closed:
+            process.communicate()
 
 
 def alive(leader: int) -> list[int]:
@@ -165,8 +185,11 @@ def alive(leader: int) -> list[int]:
     return found
 
 
-def wait_until(true: Callable[[], bool]) -> None:
+def wait_until(true: Callable[[], bool], process: subprocess.Popen[str] | None = None) -> None:
+    """Until it is true; not any longer than the process runs that is to bring it about."""
     end = time.monotonic() + SECONDS
     while not true():
         assert time.monotonic() < end, "it does not happen"
+        if process is not None and process.poll() is not None:
+            raise AssertionError(f"exit code {process.returncode}: {process.communicate()[1]}")
         time.sleep(0.02)

@@ -100,6 +100,7 @@ def listening(pipeline: TextToMotion, folder: Path, **settings: Any) -> Iterator
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
         while not server.started:
+            assert thread.is_alive(), "the server ended at its start"
             time.sleep(0.01)
         try:
             yield f"http://127.0.0.1:{listening.getsockname()[1]}"

@@ -13,8 +13,9 @@ pytest.importorskip("fastapi", reason="the extra server is not installed")
 pytest.importorskip("schemathesis", reason="schemathesis is not installed")
 
 from motionmill.server.runner import Limits
+from tests.ports import free_port
 from tests.server import serving_app
-from tests.web.browser import Served, free_port
+from tests.web.browser import Served
 
 # A cancelled job is still there, with its end: DELETE cancels. And JSON Schema cannot say all that makes no sense (a
 # blank prompt, too many seconds in all), nor which bytes are a motion.

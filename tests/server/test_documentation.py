@@ -16,8 +16,9 @@ pytest.importorskip("fastapi", reason="the extra server is not installed")
 
 import motionmill
 from motionmill.evaluation.ratings import CRITERIA
+from tests.ports import free_port
 from tests.video.test_extract import first_frames
-from tests.web.browser import Served, free_port
+from tests.web.browser import Served
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]

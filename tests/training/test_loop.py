@@ -64,11 +64,15 @@ def run_and_say(folder: Path) -> None:
     """The child process of `test_asked_to_stop`; it says when it has begun."""
 
     class Speaking(Sum):
+        steps = 0
+
         def loss(self, batch: Tensor) -> Loss:
+            self.steps += 1
             print("a step", flush=True)
+            time.sleep(0 if self.steps < 5 else 0.5)  # then the signal has to come, on any machine
             return super().loss(batch)
 
-    train(Speaking(seconds_a_step=0.05), CONFIG, folder)
+    train(Speaking(), CONFIG, folder)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -89,7 +93,7 @@ def test_asked_to_stop(number: signal.Signals, tmp_path: Path) -> None:
     for _ in range(5):
         child.stdout.readline()
     child.send_signal(number)
-    _, said = child.communicate(timeout=60)
+    _, said = child.communicate(timeout=120)
     assert "this step is finished and saved" in said
     assert "KeyboardInterrupt" in said
     [(step, _)] = list_checkpoints(tmp_path / "asked")
@@ -103,7 +107,7 @@ def test_asked_to_stop(number: signal.Signals, tmp_path: Path) -> None:
 def run_until_killed(folder: Path) -> None:
     """The child process of `test_a_killed_run_goes_on_exactly`."""
     slow = CONFIG.model_copy(update={"checkpoint_seconds": 0.05})
-    train(Sum(seconds_a_step=0.05), slow, folder)
+    train(Sum(seconds_a_step=0.5), slow, folder)
 
 
 def test_a_killed_run_goes_on_exactly(tmp_path: Path) -> None:
@@ -116,7 +120,7 @@ def test_a_killed_run_goes_on_exactly(tmp_path: Path) -> None:
         "OMP_NUM_THREADS": "1",
     }
     child = subprocess.Popen([sys.executable, "-c", code], env=environment, cwd=root)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while len(list_checkpoints(tmp_path / "killed")) < 1 and time.monotonic() < deadline:
         time.sleep(0.05)
     child.send_signal(signal.SIGKILL)

@@ -7,7 +7,6 @@ import functools
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -17,9 +16,6 @@ from typing import Any
 
 import pytest
 
-CHROMIUM = (
-    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-)
 FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -31,6 +27,7 @@ FLAGS = (
 )
 
 
+START_SECONDS = 300.0  # after which a server that says nothing is killed
 SOFTWARE_3D = ("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
 
 
@@ -38,15 +35,26 @@ SOFTWARE_3D = ("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swi
 def chromium(*, webgl: bool = False) -> Iterator[Any]:
     """A browser; the test is skipped where there is none."""
     pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if CHROMIUM is None:
+    program = _program()
+    if program is None:
         pytest.skip("no Chromium on this machine")
     flags = [flag for flag in FLAGS if flag != "--disable-gpu"] if webgl else list(FLAGS)
     flags += SOFTWARE_3D if webgl else ()
-    browser = _playwright().chromium.launch(executable_path=CHROMIUM, args=flags)
+    browser = _playwright().chromium.launch(executable_path=program, args=flags)
     try:
         yield browser
     finally:
         browser.close()
+
+
+@functools.cache
+def _program() -> str | None:
+    """A Chromium that starts; some systems have one of its names for a hint how to install it."""
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        path = shutil.which(name)
+        if path and subprocess.run([path, "--version"], capture_output=True).returncode == 0:
+            return path
+    return None
 
 
 @functools.cache
@@ -57,12 +65,6 @@ def _playwright() -> Any:
     playwright = sync_playwright().start()
     atexit.register(playwright.stop)
     return playwright
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Served:
@@ -79,12 +81,17 @@ class Served:
         )
         assert self.process.stdout is not None
         self.lines: list[str] = []
-        for line in self.process.stdout:
-            self.lines.append(line.rstrip())
-            if len(self.lines) == lines:
-                break
-        else:
-            raise AssertionError("\n".join(self.lines))
+        late = threading.Timer(START_SECONDS, self.process.kill)
+        late.start()
+        try:
+            for line in self.process.stdout:
+                self.lines.append(line.rstrip())
+                if len(self.lines) == lines:
+                    break
+            else:
+                raise AssertionError("\n".join(self.lines))
+        finally:
+            late.cancel()
         self.reader = threading.Thread(target=self.process.stdout.read, daemon=True)
         self.reader.start()
 

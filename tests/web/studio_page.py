@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import base64
 import json
+import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from tests.web.browser import Served, free_port
+from tests.ports import free_port
+from tests.web.browser import Served
 
 WAIT = 120_000  # milliseconds; 3D is drawn by the processor here
+PARTS = [{"prompt": "a person walks", "seconds": 60}, {"prompt": "a person waves", "seconds": 60}]
+HEAVY = {"timeline": PARTS, "samples": 8, "candidates": 16}  # as much as one may ask for
 _DROP = """([name, text]) => {
     const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
     const carried = new DataTransfer();
@@ -31,6 +37,28 @@ class Studio:
 
     def start(self) -> None:
         self.server = Served(self.words, lines=1)
+
+    def call(self, path: str, value: Any = None, method: str = "GET") -> Any:
+        """A request of somebody who has no browser."""
+        request = urllib.request.Request(
+            self.address + path,
+            None if value is None else json.dumps(value).encode(),
+            {"Content-Type": "application/json"},
+            method=method,
+        )
+        with urllib.request.urlopen(request, timeout=WAIT / 1000) as answer:
+            return json.load(answer)
+
+    @contextmanager
+    def busy(self, jobs: int) -> Iterator[None]:
+        """The engine is at long jobs of somebody else until the end: of one the others' share is small, two fill it."""
+        names = [self.call("v1/motions", HEAVY, "POST")["id"] for _ in range(jobs)]
+        try:
+            yield
+        finally:
+            for name in names:
+                with suppress(urllib.error.HTTPError):  # it has ended
+                    self.call(f"v1/jobs/{name}", method="DELETE")
 
     @contextmanager
     def page(self, end: str = "", **settings: Any) -> Iterator[Page]:
@@ -86,6 +114,7 @@ class Page:
         if seed is not None:
             self.inner.fill("#seed", str(seed))
             self.inner.check("#lock")
+        self.inner.evaluate("delete document.body.dataset.state")  # of what was asked for before
         areas.last.press("Enter")
 
     def state(self, name: str) -> None:
@@ -125,10 +154,19 @@ class Page:
 
     def becomes(self, wanted: Callable[[bytes], bool]) -> bytes:
         """The picture once it is as wanted; the characters may have something to load first."""
-        for _ in range(200):
+        end = time.monotonic() + WAIT / 1000
+        while time.monotonic() < end:
             if wanted(seen := self.picture()):
                 return seen
         raise AssertionError("the picture does not become as expected")
+
+    def settled(self) -> bytes:
+        """The picture once nothing changes it any more: all numbers are there, and two in a row are the same."""
+        self.wait("!document.querySelector('#physics td').textContent.includes('–')")
+        before = self.picture()
+        while (seen := self.picture()) != before:
+            before = seen
+        return seen
 
     def drop(self, path: Path, name: str = "") -> None:
         """Let a file go above the characters."""

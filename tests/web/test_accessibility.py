@@ -77,7 +77,7 @@ def test_the_rating_pages(studio: Studio, colours: str) -> None:
 def reached(page: Page) -> set[str]:
     """The ids of what the tab key comes to, until it comes to the first again."""
     seen: list[str] = []
-    for _ in range(80):
+    for _ in range(200):
         page.inner.keyboard.press("Tab")
         name = page.inner.evaluate(
             "document.activeElement.id || document.activeElement.className || document.activeElement.tagName"
@@ -123,6 +123,7 @@ def test_a_screen_reader_is_told(studio: Studio) -> None:
     with studio.page(reduced_motion="reduce") as page:
         page.ask(("a person waves", 1), seed=6)
         page.state("done")
+        page.inner.wait_for_selector("#history .entry")
         tree = page.inner.locator("main").aria_snapshot()
         for words in (
             'textbox "Prompt"',

@@ -14,12 +14,14 @@ import contextlib
 import os
 import signal
 import sys
+import tempfile
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -30,6 +32,7 @@ Job = TypeVar("Job")
 Result = TypeVar("Result")
 
 _AHEAD = 2  # jobs that a process has: the one it is at, and the next
+_LONGEST_SOCKET = 108  # bytes of a path, with the zero at its end: unix(7)
 _SECONDS_TO_END = 10.0  # for a process that was told to end; then it is killed
 _ENDS = tuple(
     getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)
@@ -103,9 +106,18 @@ def num_cores() -> int:
     return os.cpu_count() or 1
 
 
+def can_fork_of_a_server() -> bool:
+    """Whether processes can be forked of one without threads: on Linux, if its socket's path is not too long there.
+
+    Elsewhere a child that is forked after torch was imported is not safe (macOS), or not to be had.
+    """
+    path = Path(tempfile.gettempdir(), "pymp-12345678", "listener-12345678")
+    return sys.platform == "linux" and len(os.fsencode(path)) < _LONGEST_SOCKET
+
+
 def _context(modules: Sequence[str]) -> ForkServerContext | SpawnContext:
-    """How processes are started; forked of one that has imported the modules, where that is safe."""
-    if sys.platform != "linux":
+    """How processes are started; forked of one that has imported the modules, where that is possible."""
+    if not can_fork_of_a_server():
         return get_context("spawn")
     context = get_context("forkserver")
     context.set_forkserver_preload([__name__, *modules])

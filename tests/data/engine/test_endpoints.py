@@ -41,7 +41,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def caption(endpoint: FakeEndpoint, inputs: Path, dataset: Path) -> Summary:
     chat = CaptionConfig(
-        url=endpoint.url, model="eyes", pictures="none", timeout_seconds=0.3, attempts=1
+        url=endpoint.url, model="eyes", pictures="none", timeout_seconds=3.0, attempts=1
     )
     return build([inputs], dataset, DataConfig(motion=LOOSE, caption=chat))
 
@@ -49,7 +49,7 @@ def caption(endpoint: FakeEndpoint, inputs: Path, dataset: Path) -> Summary:
 TROUBLE = {
     "dies": resets(),
     "garbage": says("I would rather not."),
-    "hangs": hangs(2.0),
+    "hangs": hangs(),
     "wrong shape": says('{"action": 3}'),
     "refuses": fails(401),
 }

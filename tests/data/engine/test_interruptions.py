@@ -25,6 +25,7 @@ from motionmill.data.engine.sources import find_inputs
 from motionmill.data.engine.units import plan_units
 from motionmill.data.folder import Folder
 from tests.data.drive import config, contents, make_inputs, people, run
+from tests.processes import children
 
 ROOT = Path(__file__).resolve().parents[3]
 STEPS = ("extract", "measure", "decide", "pack", "card")
@@ -121,25 +122,21 @@ class Assassin:
         return len(self._entries())
 
     def _worker_of(self, driver: int) -> int | None:
-        """A process that the driver's fork server has started, or will have started in a moment."""
+        """A process that the driver or its fork server has started, or will have started in a moment."""
         for _ in range(500):
-            workers = [grandchild for child in _children(driver) for grandchild in _children(child)]
+            workers = [grandchild for child in children(driver) for grandchild in children(child)]
+            workers = workers or [child for child in children(driver) if _spawned(child)]
             if workers:
                 return self.rng.choice(workers)
             time.sleep(0.01)
         return None
 
 
-def _children(parent: int) -> list[int]:
-    found = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = path.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[1]) == parent:
-            found.append(int(path.parent.name))
-    return found
+def _spawned(process: int) -> bool:
+    try:
+        return b"spawn_main" in Path(f"/proc/{process}/cmdline").read_bytes()
+    except OSError:  # it has ended
+        return False
 
 
 @pytest.mark.dist

@@ -24,6 +24,7 @@ from multiprocessing.process import BaseProcess
 from typing import Final
 
 from motionmill.data.engine.executor import Failed, Outcome, Step, attempt, failure
+from motionmill.formats.workers import can_fork_of_a_server
 
 logger = logging.getLogger(__name__)
 
@@ -140,11 +141,8 @@ def _here(step: Step, units: Iterable[str]) -> Iterator[Outcome]:
 
 
 def _context() -> SpawnContext | ForkServerContext:
-    """A fork server has no threads to inherit locks from, and its children start at once.
-
-    Elsewhere than on Linux a child that is forked after torch was imported is not safe (macOS), or not to be had.
-    """
-    if sys.platform != "linux":
+    """A fork server has no threads to inherit locks from, and its children start at once."""
+    if not can_fork_of_a_server():
         return get_context("spawn")
     context = get_context("forkserver")
     context.set_forkserver_preload(list(_PRELOADED))

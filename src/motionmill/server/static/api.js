@@ -19,10 +19,11 @@ export class Refused extends Error {
 /** An answer that is not an error; asks for a token when one is needed. Throws Refused, or TypeError without a server. */
 export async function ask(path, options = {}) {
   for (;;) {
-    const headers = { ...options.headers, ...(token ? { Authorization: `Bearer ${token}` } : {}) };
+    const sent = token, headers = { ...options.headers, ...(sent ? { Authorization: `Bearer ${sent}` } : {}) };
     const answer = await fetch(path, { ...options, headers });
     if (answer.ok) return answer;
     if (answer.status === 401) {
+      if (token !== sent) continue; // entered while this request was on its way
       token = await (asking ??= askForToken().finally(() => { asking = null; }));
       if (!token) throw new Refused(401, "This server asks for a token.");
       sessionStorage.setItem("motionmill-token", token);

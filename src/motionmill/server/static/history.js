@@ -10,6 +10,7 @@ export class History {
   constructor(list, nothing, { open, draw }) {
     Object.assign(this, { list, nothing, open, draw });
     this.current = "";
+    this.asked = this.shown = 0; // the server's lists by number: a slow one must not replace a newer one
     this.wanted = [];
     this.seen = new IntersectionObserver((entries) => {
       for (const entry of entries) if (entry.isIntersecting) { this.seen.unobserve(entry.target); this.wanted.push(entry.target.dataset.id); }
@@ -19,15 +20,20 @@ export class History {
 
   /** Ask the server again and show. */
   async refresh() {
+    const number = ++this.asked;
     let jobs;
     try { jobs = (await getJson(`/v1/jobs?limit=${MOST}`)).jobs; } catch { return; }
+    if (number < this.shown) return;
+    this.shown = number;
     const mine = kept(), here = new Set(jobs.map((job) => job.id)), whole = jobs.length < MOST;
     const oldest = jobs.length ? jobs[jobs.length - 1].created : 0;
     const others = Object.entries(mine).filter(([id, entry]) => !here.has(id) && (whole || entry.created > oldest))
       .map(([id, entry]) => ({ id, request: entry.request, created: entry.created, state: "gone" }));
     const all = [...jobs.filter((job) => job.state !== "cancelled"), ...others].sort((a, b) => b.created - a.created);
+    const held = this.list.contains(document.activeElement) ? document.activeElement.dataset.id : "";
     this.seen.disconnect();
     this.list.replaceChildren(...all.map((job) => this.#entry(job, mine[job.id]?.picture)));
+    if (held) this.list.querySelector(`[data-id="${held}"]`)?.focus({ preventScroll: true }); // whoever is in the list stays there
     this.nothing.hidden = all.length > 0;
   }
 

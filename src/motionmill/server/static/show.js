@@ -13,15 +13,20 @@ const sent = (what, data, options) => ask(`/v1/motions/${what}?${new URLSearchPa
 /** What is in one place, with the clips of the strengths of the clean-up that were looked at. */
 class Take {
   constructor(name, strength, fetchFile) {
-    Object.assign(this, { name, strength, fetchFile, clips: new Map() });
+    Object.assign(this, { name, strength, fetchFile, clips: new Map(), physics: new Map() });
   }
+
+  /** The numbers before the clean-up, and those after it with the strength that is chosen; undefined until they are there. */
+  get raw() { return this.physics.get(0); }
+
+  get cleaned() { return this.physics.get(this.strength); }
 
   /** {bytes, clip} of a strength; asked for once. */
   at(strength) {
     if (!this.clips.has(strength)) {
       const made = this.fetchFile("glb", { cleanup: strength }).then(async ({ bytes }) => ({ bytes, clip: clipOf(await parseGlb(bytes)) }));
       this.clips.set(strength, made);
-      made.then((both) => { if (strength === 0) this.raw = both.clip.physics; else this.cleaned = both.clip.physics; }, () => this.clips.delete(strength));
+      made.then(({ clip }) => this.physics.set(strength, clip.physics), () => this.clips.delete(strength));
     }
     return this.clips.get(strength);
   }
@@ -53,15 +58,16 @@ export class Show {
     this.raw = false;
     this.#begin(job);
     while (number === this.number) {
-      if (job.state === "done") { await this.#done(job, number); return; }
       if (job.state === "failed") { this.page.state("failed"); throw new Error(`This job failed: ${job.reason}`); }
       if (job.state === "cancelled") { this.page.state("cancelled"); this.page.status("Cancelled."); return; }
       try {
+        if (job.state === "done") { await this.#done(job, number); return; }
         await this.#follow(job, number);
         job = await getJson(`/v1/jobs/${id}`);
       } catch (error) {
         if (number !== this.number) return;
-        if (error instanceof Refused && error.status !== 503) throw error;
+        const away = error instanceof TypeError || error.status === 503;
+        if (!away && (error instanceof Refused || job.state === "done")) throw error;
         this.page.status("The server does not answer; trying again. Nothing is lost.");
         this.page.state("waiting");
         await pause(500);
