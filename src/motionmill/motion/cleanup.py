@@ -35,8 +35,8 @@ def clean(motion: Motion, *, strength: float = 1.0, floor_at_zero: bool = False)
     Args:
         motion: any motion whose skeleton has the legs of SMPL-22.
         strength: 0 gives the motion as it is, 1 the cleaned one, between them a mixture.
-        floor_at_zero: nothing of it can be lower than y = 0, as in motion that a model makes: a body that is has sunk in
-            and is lifted; otherwise the floor is where its lowest frames stand.
+        floor_at_zero: nothing can be lower than y = 0, as in motion that a model makes: a body that is has sunk in and
+            is lifted; otherwise the floor is where the lowest frames stand.
 
     Returns:
         A motion of the same length on the same skeleton. Arms, trunk and head change only by the smoothing, flight and
