@@ -2,12 +2,12 @@
 
     python benchmarks/bench_cleanup.py [--clips 60] [--others 8] [--sheets FOLDER] [-o RESULT.json]
 
-The same real clips everywhere: Bandai's, whose captions the model is asked for at the clips' lengths, and clips of the
-other sources. They are spoilt by a root that walks at random (2 mm a frame), by joints that tremble (1 cm) and by slow
-errors as a model makes them; reconstructed by the tokenizer of `mini`; and `mini` generates from their captions, one
-each and three in a row. What a model makes is cleaned as the pipeline does it: its floor is at y = 0. Strengths 0 (as it
-came), 0.5 and 1. For motion made from a clean clip the weights of the slide come from that clip. "Held" is the slide of
-the feet that the clean-up holds, "again" the most by which a second clean-up moves a clip.
+The same real clips everywhere: Bandai's, whose captions the model is asked for at the clips' lengths, and clips of
+the other sources. They are spoilt by a root that walks at random (2 mm a frame), by joints that tremble (1 cm) and by
+slow errors as a model makes them; reconstructed by the tokenizer of `mini`; and `mini` generates from their captions,
+one each and three in a row. What a model makes is cleaned as the pipeline does it: its floor is at y = 0. Strengths 0
+(as it came), 0.5 and 1. For motion made from a clean clip the weights of the slide come from that clip. "Held" is the
+slide of the feet that the clean-up holds, "again" the most by which a second clean-up moves a clip.
 """
 
 from __future__ import annotations
