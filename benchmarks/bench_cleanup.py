@@ -96,6 +96,8 @@ def main() -> None:
             before = [pair.motion for pair in pairs]
             worst = draw_worst(arguments.sheets / kind.replace(", ", "-"), before, cleaned)
             result[kind]["worst"] = worst
+        if kind == "sliding":
+            result[kind]["root_error_mm"] = {p.motion.name: root_error(p) for p in pairs}
     result["long"] = long(kinds["real, Bandai"])
     print(f"long: {result['long']}")
     if arguments.output:
@@ -278,6 +280,13 @@ def slow(noise: Tensor, sigma: float) -> Tensor:
     kernel = torch.exp(-0.5 * (offsets / sigma) ** 2)
     padded = F.pad(noise.T[:, None], (3 * sigma, 3 * sigma))
     return F.conv1d(padded, kernel[None, None])[:, 0].T / kernel.norm()
+
+
+def root_error(pair: Pair) -> float:
+    """Mean distance across the floor, mm, of an error of the root path from its mean: about as far as somebody who
+    stands has to be moved so that the feet stand still."""
+    error = (pair.motion.root - pair.real.root)[:, [0, 2]]
+    return round(1000 * float((error - error.mean(dim=0)).norm(dim=-1).mean()), 1)
 
 
 def distance(first: Motion, second: Motion) -> float:
