@@ -19,7 +19,7 @@ from motionmill.generator.text import TextEncoder
 from motionmill.generator.text_to_tokens import TextToTokens
 from motionmill.generator.tokens_to_motion import tokens_to_motion
 from motionmill.motion.cleanup import clean
-from motionmill.motion.features import NUM_FEATURES, from_motion, leg_length, to_motion
+from motionmill.motion.features import NUM_FEATURES, from_motion, to_motion
 from motionmill.motion.motion import Motion
 from motionmill.motion.rotations import heading, yaw_matrix
 from motionmill.tokenizer.stream import StreamDecoder
@@ -249,8 +249,10 @@ class TextToMotion:
         blend = min(_BLEND_FRAMES, known)
         weight = torch.linspace(0, 1, blend + 2)[1:-1, None].to(features)
         features[-blend:] = torch.lerp(features[-blend:], decoded[known - blend : known], weight)
-        made = to_motion(torch.cat((features, decoded[known:])), name=prompt)
-        made = clean(made, strength=cleanup) if cleanup > 0 else made
+        whole = torch.cat((features, decoded[known:]))
+        leg = whole.new_tensor(motion.skeleton.leg_length)
+        made = to_motion(whole, name=prompt, leg=leg)
+        made = clean(made, strength=cleanup, floor_at_zero=True)
         turn = yaw_matrix(heading(motion.rotations[0, 0]))
         start = motion.root[0] * motion.root.new_tensor([1.0, 0.0, 1.0])
         return made.transformed(turn, start)
@@ -280,7 +282,7 @@ class TextToMotion:
             rows = decoder.finish() if piece is None else piece
             if not len(rows):
                 continue
-            leg = leg_length(rows) if leg is None else leg
+            leg = self.release.codec.leg_length(rows) if leg is None else leg
             features = torch.cat((features, rows))
             yield to_motion(features, name=prompt, leg=leg)[slice(-len(rows), None)]
 
@@ -294,4 +296,4 @@ class TextToMotion:
     ) -> Motion:
         """(N,) tokens -> Motion on our skeleton; `starts` are the tokens at which the parts but the first begin."""
         motion = tokens_to_motion(self.release.codec, tokens, starts=starts, name=name)
-        return clean(motion, strength=cleanup) if cleanup > 0 else motion
+        return clean(motion, strength=cleanup, floor_at_zero=True)

@@ -177,6 +177,7 @@ def recipe(shared: Path) -> Any:
 
 def test_an_imported_release_is_a_release(imported: Path) -> None:
     release = load_release(imported)
+    assert not release.codec.own_skeleton  # their data has bodies of many sizes
     assert release.config.name == "official-custom"
     assert release.config.text_encoder == "t5"
     assert release.codec.frames_per_token == 2

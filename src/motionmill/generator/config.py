@@ -154,6 +154,11 @@ class ReleaseConfig(Config):
         1, gt=0, description="motions drawn of a text, of which the ranker takes the best"
     )
     fps: float = 30.0
+    own_skeleton: bool = Field(
+        True,
+        description="all motions it was trained on are on the project's skeleton, as data sets of the project are; "
+        "otherwise the size of the body is measured on each motion",
+    )
 
 
 class GeneratorDataConfig(Config):

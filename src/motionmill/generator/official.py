@@ -124,6 +124,7 @@ def import_official(
         text_encoder="t5",
         text_encoder_path=text_encoder,
         sampling=SamplingConfig(temperature=0.0, guidance=1.0),
+        own_skeleton=False,
     )
     write_text(output / CONFIG_NAME, release.model_dump_json(indent=2) + "\n")
     count = sum(parameter.numel() for parameter in model.parameters())

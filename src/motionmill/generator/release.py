@@ -80,9 +80,14 @@ def load_release(
         raise ValueError(f"precision {precision!r}; expected {', '.join(get_args(Precision))}")
     folder = find_release(model)
     check_sums(folder)
-    codec = MotionCodec.load(folder / "tokenizer", folder / STATISTICS_NAME, device=device)
-    codec.tokenizer.keep_in_order()
     config = load_config(ReleaseConfig, folder)
+    codec = MotionCodec.load(
+        folder / "tokenizer",
+        folder / STATISTICS_NAME,
+        device=device,
+        own_skeleton=config.own_skeleton,
+    )
+    codec.tokenizer.keep_in_order()
     with torch.device("meta"):
         generator = Generator(load_config(GeneratorConfig, folder / "generator"))
     # Short precisions are made from what is stored, so that a large model is never there in float32.
@@ -149,9 +154,12 @@ def load_run(
     """A finished run of `motionmill train generator` as a Release; arguments and errors as `export`."""
     generator = Generator(load_config(GeneratorConfig, run / "generator"))
     load_into(generator, run / "generator")
-    codec = MotionCodec.load(run / "tokenizer", run / STATISTICS_NAME)
+    own = config.own_skeleton
+    codec = MotionCodec.load(run / "tokenizer", run / STATISTICS_NAME, own_skeleton=own)
     if tokenizer is not None:
-        better = MotionCodec.load(tokenizer / "tokenizer", tokenizer / STATISTICS_NAME)
+        better = MotionCodec.load(
+            tokenizer / "tokenizer", tokenizer / STATISTICS_NAME, own_skeleton=own
+        )
         if not _same_tokens(codec, better):
             raise ValueError(f"{tokenizer}: its encoder is not the one that {run} was trained with")
         codec = better

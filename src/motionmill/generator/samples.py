@@ -12,7 +12,7 @@ from motionmill.formats.render import contact_sheet
 from motionmill.generator.config import SamplingConfig
 from motionmill.generator.engine import Engine, Request
 from motionmill.generator.model import Generator
-from motionmill.motion.features import to_motion
+from motionmill.generator.tokens_to_motion import tokens_to_motion
 from motionmill.tokenizer.encode import MotionCodec
 
 _SAMPLING = SamplingConfig(temperature=1.0, guidance=2.0)
@@ -51,5 +51,5 @@ def draw_samples(
         )
         for number, (text, length) in enumerate(zip(texts, lengths, strict=True))
     ]
-    motions = [to_motion(codec.decode(stream.result())) for stream in streams]
+    motions = [tokens_to_motion(codec, stream.result()) for stream in streams]
     contact_sheet(motions, texts, path)

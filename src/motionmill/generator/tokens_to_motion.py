@@ -21,5 +21,6 @@ def tokens_to_motion(
         starts: at which tokens the parts but the first begin.
     """
     device = codec.tokenizer.project_out.weight.device
-    motion = to_motion(codec.decode(tokens.to(device)).cpu(), name=name)
+    features = codec.decode(tokens.to(device)).cpu()
+    motion = to_motion(features, name=name, leg=codec.leg_length(features))
     return joined(motion, [start * codec.frames_per_token for start in starts])

@@ -21,19 +21,22 @@ from motionmill.motion.legs import Legs, feet_of, legs_of
 from motionmill.motion.motion import Motion
 from motionmill.motion.planted import cleaned_before
 from motionmill.motion.rotations import slerp
-from motionmill.motion.smoothing import smooth
+from motionmill.motion.smoothing import low_pass, smooth
 
 _log = logging.getLogger(__name__)
 _LEVEL: Final = 0.003  # a floor as near to y = 0 as this is left alone, metres
+_SINKING: Final = 2.0  # frames at 30 fps over which a body that has sunk in is lifted
 _FAR_OFF: Final = 0.5  # a floor this far from y = 0 is worth a word, metres
 
 
-def clean(motion: Motion, *, strength: float = 1.0) -> Motion:
+def clean(motion: Motion, *, strength: float = 1.0, floor_at_zero: bool = False) -> Motion:
     """Puts a motion on the floor, takes trembling out of it and locks its feet where they rest.
 
     Args:
         motion: any motion whose skeleton has the legs of SMPL-22.
         strength: 0 gives the motion as it is, 1 the cleaned one, between them a mixture.
+        floor_at_zero: nothing can be lower than y = 0, as in motion that a model makes: a body that is has sunk in and
+            is lifted; otherwise the floor is where the lowest frames stand.
 
     Returns:
         A motion of the same length on the same skeleton. Arms, trunk and head change only by the smoothing, flight and
@@ -50,16 +53,16 @@ def clean(motion: Motion, *, strength: float = 1.0) -> Motion:
         return motion
     # Without gradients to look after, short motions take a tenth less time.
     with torch.inference_mode():
-        made = _cleaned(motion, strength)
+        made = _cleaned(motion, strength, floor_at_zero)
     if made is None:
         return motion
     rotations, root = made
     return replace(motion, rotations=rotations.clone(), root=root.clone())
 
 
-def _cleaned(motion: Motion, strength: float) -> tuple[Tensor, Tensor] | None:
+def _cleaned(motion: Motion, strength: float, floor_at_zero: bool) -> tuple[Tensor, Tensor] | None:
     """Rotations and root of the cleaned motion; None where all of it has been cleaned before."""
-    task = prepared(motion)
+    task = prepared(motion, floor_at_zero=floor_at_zero)
     if bool(task.done.all()):
         return None
     result = locked(task.legs, task.held, task.done)
@@ -86,7 +89,7 @@ class Task:
     done: Tensor
 
 
-def prepared(motion: Motion) -> Task:
+def prepared(motion: Motion, *, floor_at_zero: bool = False) -> Task:
     """The first half of `clean`: everything but the locking of the feet."""
     exact = replace(
         motion,
@@ -98,10 +101,20 @@ def prepared(motion: Motion) -> Task:
     root = torch.where(done[:, None], smoothed.root, slower_falls(smoothed.root, exact.fps))
     legs = legs_of(replace(smoothed, root=root))
     if 2 * int(done.sum()) <= len(done):
-        height = _worth_telling(physics.floor_under(legs.clearance), motion)
-        legs = legs.moved(min(max(height, -_LEVEL), _LEVEL) - height)
+        height = _worth_telling(_floor(legs.clearance, floor_at_zero), motion)
+        legs = legs.moved(legs.hips.new_tensor(min(max(height, -_LEVEL), _LEVEL) - height))
+    if floor_at_zero:
+        depth = (-legs.clearance).clamp(min=0)[:, None]
+        depth = low_pass(depth, _SINKING * motion.fps / 30)[:, 0]
+        legs = legs.moved(torch.where(done, 0.0, depth))
     held = contacts_to_lock(legs)
     return Task(legs, torch.where(done[:, None], 0.0, held), done)
+
+
+def _floor(clearance: Tensor, at_zero: bool) -> float:
+    """Height of the floor, metres, from those of the lowest body part, (T,)."""
+    height = physics.floor_under(clearance)
+    return max(height, 0.0) if at_zero else height
 
 
 def to_floor(motion: Motion) -> Motion:

@@ -65,11 +65,11 @@ class Legs:
         """(T, 4, 3) positions of the foot joints."""
         return torch.cat((self.ankles, self.toes), dim=1)
 
-    def moved(self, height: float) -> Legs:
-        """The same higher by so many metres."""
-        up = self.hips.new_tensor([0.0, height, 0.0])
+    def moved(self, height: Tensor) -> Legs:
+        """The same higher by so many metres: one number, or (T,)."""
+        up = F.pad(height.expand(len(self.hips))[:, None], (1, 1))
         motion = replace(self.motion, root=self.motion.root + up)
-        places = {name: getattr(self, name) + up for name in ("hips", "ankles", "toes")}
+        places = {name: getattr(self, name) + up[:, None] for name in ("hips", "ankles", "toes")}
         return replace(self, motion=motion, clearance=self.clearance + height, **places)
 
 

@@ -36,7 +36,7 @@ def joined(motion: Motion, seams: Sequence[int]) -> Motion:
     """
     if not seams:
         return motion
-    means = [float(velocity_jumps(each).mean()) for each in (motion, clean(motion))]
+    means = [float(velocity_jumps(each).mean()) for each in (motion, _cleaned(motion))]
     limits = [max(_CALM * mean, 1e-9) for mean in means]
     for seam in seams:
         motion = _joined(motion, seam, limits)
@@ -54,6 +54,10 @@ def velocity_jumps(motion: Motion) -> Tensor:
     return F.max_pool1d(jump[None], 2 * REACH + 1, stride=1, padding=REACH)[0]
 
 
+def _cleaned(motion: Motion) -> Motion:
+    return clean(motion, floor_at_zero=True)
+
+
 def _joined(motion: Motion, seam: int, limits: Sequence[float]) -> Motion:
     """With the narrowest low pass that makes the seam calm; where none does, the calmest."""
     start, end = max(0, seam - _AROUND), seam + _AROUND
@@ -61,7 +65,7 @@ def _joined(motion: Motion, seam: int, limits: Sequence[float]) -> Motion:
     for width in (0.0, *_WIDTHS):
         made = _softened(motion, seam, width) if width else motion
         near = made[start:end]
-        jumps = [float(velocity_jumps(each)[seam - start]) for each in (near, clean(near))]
+        jumps = [float(velocity_jumps(each)[seam - start]) for each in (near, _cleaned(near))]
         worst = max(jump / limit for jump, limit in zip(jumps, limits, strict=True))
         if worst < least:
             best, least = made, worst

@@ -69,7 +69,7 @@ class Bench:
             "frames": len(raw),
             "fps": raw.fps,
             "seconds": round(raw.seconds, 3),
-            "physics": measures(clean(raw, strength=cleanup)),
+            "physics": measures(clean(raw, strength=cleanup, floor_at_zero=True)),
         }
 
     def show(self, key: str, tokens: list[int]) -> tuple[int, dict[str, Any] | None]:

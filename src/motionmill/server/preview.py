@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from motionmill.motion.features import NUM_FEATURES, leg_length, to_motion
+from motionmill.motion.features import NUM_FEATURES, to_motion
 from motionmill.motion.motion import Motion
 from motionmill.motion.rotations import matrix_to_quaternion
 from motionmill.tokenizer.encode import MotionCodec
@@ -41,7 +41,7 @@ class Preview:
         rows = self._decoder.push(tokens).cpu()
         if not len(rows):
             return None
-        self._leg = leg_length(rows) if self._leg is None else self._leg
+        self._leg = self._codec.leg_length(rows) if self._leg is None else self._leg
         start = len(self._features)
         self._features = torch.cat((self._features, rows))
         piece = to_motion(self._features, leg=self._leg)[slice(start, None)]

@@ -36,7 +36,7 @@ def export(folder: Path, path: Path, suffix: str, options: dict[str, Any]) -> by
     """A motion of the server's own -> a format."""
     from motionmill.formats.files import load
 
-    return _written(load(path, format="npz"), suffix, folder, options)
+    return _written(load(path, format="npz"), suffix, folder, options, generated=True)
 
 
 def extract(
@@ -100,7 +100,9 @@ def check_container(data: bytes) -> None:
     raise ValueError(f"not a video that is read here; expected {', '.join(_CONTAINERS)}")
 
 
-def _written(motion: Any, suffix: str, folder: Path, options: dict[str, Any]) -> bytes:
+def _written(
+    motion: Any, suffix: str, folder: Path, options: dict[str, Any], *, generated: bool = False
+) -> bytes:
     """A motion, carried over to our skeleton and cleaned where that is asked for, as a file's bytes."""
     from motionmill.formats.files import OPTIONS, save
     from motionmill.motion.cleanup import clean
@@ -111,7 +113,7 @@ def _written(motion: Any, suffix: str, folder: Path, options: dict[str, Any]) ->
     if motion.skeleton.names != SMPL_22_NAMES:
         motion = retarget(motion)
     if options.get("cleanup"):
-        motion = clean(motion, strength=options["cleanup"])
+        motion = clean(motion, strength=options["cleanup"], floor_at_zero=generated)
     given = {"names": options.get("names", "smpl")}
     if suffix == "glb":
         given["extras"] = {"physics": measures(motion), "contacts": contact_runs(motion)}

@@ -10,7 +10,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from motionmill.motion.features import Normalizer
+from motionmill.motion.features import Normalizer, leg_length
+from motionmill.motion.skeleton import adult_skeleton
 from motionmill.tokenizer.config import TokenizerConfig
 from motionmill.tokenizer.model import Tokenizer
 from motionmill.training.weights import (
@@ -27,20 +28,32 @@ _BATCH_FRAMES = 8192
 
 @dataclass(frozen=True, eq=False)
 class MotionCodec:
-    """Features in metres <-> tokens: a tokenizer with its normaliser."""
+    """Features in metres <-> tokens: a tokenizer with its normaliser.
+
+    Attributes:
+        tokenizer: and
+        normalizer: as they were trained.
+        own_skeleton: whether all that it was trained on is on our skeleton, or on bodies of many sizes.
+    """
 
     tokenizer: Tokenizer
     normalizer: Normalizer
+    own_skeleton: bool = True
 
     @classmethod
     def load(
-        cls, folder: Path, statistics: Path, *, device: torch.device | None = None
+        cls,
+        folder: Path,
+        statistics: Path,
+        *,
+        device: torch.device | None = None,
+        own_skeleton: bool = True,
     ) -> MotionCodec:
         """From a tokenizer folder and a statistics file. Raises FileNotFoundError or ValueError when damaged."""
         tokenizer = Tokenizer(load_config(TokenizerConfig, folder))
         load_into(tokenizer, folder, device=device)
         tensors = load_tensors(statistics)
-        return cls(tokenizer.eval(), Normalizer(tensors["mean"], tensors["std"]))
+        return cls(tokenizer.eval(), Normalizer(tensors["mean"], tensors["std"]), own_skeleton)
 
     def save(self, folder: Path, statistics: Path, *, dtype: torch.dtype = torch.float32) -> None:
         """Into a tokenizer folder and a statistics file."""
@@ -60,6 +73,16 @@ class MotionCodec:
     def decode(self, tokens: Tensor) -> Tensor:
         """(N,) tokens -> (N * frames_per_token, 272) features, float64."""
         return self.normalizer.denormalize(self.tokenizer.decode(tokens.unsqueeze(0)).cpu())[0]
+
+    def leg_length(self, features: Tensor) -> Tensor:
+        """Thigh plus shin of the body that decoded features (T, 272) are on, metres.
+
+        Where it is always our skeleton, nothing is measured: the positions of a motion that the decoder is not sure of
+        are means of many, and a mean of bones that point elsewhere is a short bone.
+        """
+        if self.own_skeleton:
+            return features.new_tensor(adult_skeleton().leg_length)
+        return leg_length(features)
 
     def encode_all(self, clips: Sequence[Tensor]) -> Iterator[Tensor]:
         """The tokens of many clips of (T, 272), clips of equal length in one batch."""
