@@ -3,8 +3,8 @@
     python benchmarks/bench_decide.py DATASET --clips 10000 100000 [--folder FOLDER] [-o RESULTS.json]
 
 Deciding (stages 10 and 11: thresholds, copies, splits) is the one step of the data engine that sees all clips. The
-clips are made of those of a data set of real motion as `bench_duplicates.py` makes them, a fifth of them planted copies,
-and lie as candidates in a folder; `--folder` keeps it, so that another version of the code can be run on the same.
+clips are made of those of a data set of real motion as `bench_duplicates.py` makes them, a fifth of them planted
+copies, and lie as candidates in a folder; `--folder` keeps it, so that another version of the code can be run on it.
 Each size is decided twice, from nothing and again with all splits known, each time in a process of its own.
 """
 

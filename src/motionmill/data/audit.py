@@ -10,13 +10,13 @@ import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from motionmill.data.audit_layouts import AuditClip, Contents, contents
 from motionmill.data.copies.duplicates import Cluster, Link, find_duplicates, redundant
-from motionmill.data.copies.signatures import SAMPLES_PER_SECOND
+from motionmill.data.copies.signatures import SAMPLES_PER_SECOND, SignatureStore
 from motionmill.data.quality_config import DuplicateConfig
 from motionmill.data.wording.text_duplicates import normal_form
 from motionmill.formats.clips import write_aside
@@ -106,21 +106,21 @@ def audit(
     """
     found = contents(folder, lists)
     clips = []
-    for done, clip in enumerate(found.clips, 1):
-        clips.append(clip)
-        progress(min(done, found.total), found.total)
+    frames = {}
+    with SignatureStore() as store:
+        for done, clip in enumerate(found.clips, 1):
+            if clip.signature is not None:
+                store.add(clip.name, clip.signature)
+                frames[clip.name] = round(len(clip.signature) * 30 / SAMPLES_PER_SECOND)
+            clips.append(replace(clip, signature=None))
+            progress(min(done, found.total), found.total)
+        clusters = find_duplicates(store, config)
     names = {clip.name for clip in clips}
     findings = [*_of_clips(clips, found), *_of_lists(found, names)]
     splits = _splits(found.lists, names)
-    sound = [clip for clip in clips if clip.signature is not None]
-    clusters = find_duplicates(
-        [clip.signature for clip in sound if clip.signature is not None],
-        [clip.name for clip in sound],
-        config,
-    )
     ties = _ties(clips, clusters)
     findings += _leaks(ties, splits)
-    findings += _copies(clusters, {clip.name: clip for clip in sound}, splits)
+    findings += _copies(clusters, frames, splits)
     unusable = {f.clip for f in findings if f.kind in ("broken", "no text", "bad text")}
     return AuditReport(
         folder,
@@ -276,16 +276,11 @@ def _leaks(ties: Iterable[_Tie], splits: Mapping[str, str]) -> list[Finding]:
 
 
 def _copies(
-    clusters: Iterable[Cluster], clips: Mapping[str, AuditClip], splits: Mapping[str, str]
+    clusters: Iterable[Cluster], frames: Mapping[str, int], splits: Mapping[str, str]
 ) -> list[Finding]:
     """Clips that another clip of the same split contains."""
     findings = []
     for cluster in clusters:
-        frames = {}
-        for name in cluster.ids:
-            signature = clips[name].signature
-            assert signature is not None
-            frames[name] = round(len(signature) * 30 / SAMPLES_PER_SECOND)
         for name, link in sorted(redundant(cluster, frames).items()):
             other = link.second if name == link.first else link.first
             if splits.get(name) == splits.get(other):
