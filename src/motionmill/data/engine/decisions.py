@@ -112,7 +112,7 @@ def decide_all(folder: Folder, config: DataConfig, units: Sequence[str]) -> int:
         ValueError: two candidates of one name.
     """
     origin = decided_from(folder, config, units)
-    disk = folder.root / "run"
+    disk = folder.scratch
     with tempfile.TemporaryFile("w+", encoding="utf-8", dir=disk) as notes:
         with SignatureStore(disk) as store:
             known = _judge_all(folder, config, units, store, notes)
