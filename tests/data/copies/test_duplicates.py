@@ -10,6 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from motionmill.data.copies import alignment, votes
 from motionmill.data.copies.duplicates import Cluster, Link, find_duplicates, redundant, signature
 from motionmill.data.copies.signatures import Signatures, SignatureStore
 from motionmill.data.quality_config import DuplicateConfig
@@ -94,6 +95,18 @@ def test_the_order_and_other_clips_do_not_matter(clips: dict[str, torch.Tensor])
     assert once == again
     assert [cluster.ids for cluster in once] == [(name, "z")]
     assert once[0].key == f"duplicates/{name}"
+
+
+def test_in_however_many_parts_they_are_sorted(
+    clips: dict[str, torch.Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    everything = {**clips, **{f"m {name}": mirror(clips[name]) for name in list(clips)[:8]}}
+    at_once = found(everything)
+    assert len(at_once) == 8
+    monkeypatch.setattr(votes, "_MARKS_A_PART", 40)
+    monkeypatch.setattr(votes, "_CHUNK", 37)
+    monkeypatch.setattr(alignment, "_CHUNK", 3)
+    assert found(everything) == at_once
 
 
 def test_parts_that_overlap_little_are_no_duplicates(clips: dict[str, torch.Tensor]) -> None:
