@@ -31,7 +31,7 @@ _NO_TEXT: Final = (
 )  # what stands for bytes that are none, and what fills lost blocks
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class AuditClip:
     """A clip as an audit sees it.
 
