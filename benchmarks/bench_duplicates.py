@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from motionmill.data.clip import Clip
 from motionmill.data.copies.duplicates import Cluster, find_duplicates
-from motionmill.data.copies.signatures import Signature, signature
+from motionmill.data.copies.signatures import Signature, SignatureStore, signature
 from motionmill.data.loader import load_clips
 from motionmill.data.split_config import SplitConfig
 from motionmill.data.splits import SplitRow, assign_splits
@@ -75,7 +75,10 @@ def sign(joints: Joints) -> Signature:
 def real_pairs(clips: list[Clip], joints: list[Joints]) -> dict[str, Any]:
     """What is found among the real clips as they are."""
     started = time.perf_counter()
-    clusters = find_duplicates([sign(one) for one in joints], [clip.id for clip in clips])
+    with SignatureStore() as store:
+        for clip, one in zip(clips, joints, strict=True):
+            store.add(clip.id, sign(one))
+        clusters = find_duplicates(store)
     by_id = {clip.id: clip for clip in clips}
     links = [link for cluster in clusters for link in cluster.links]
     known = [link for link in links if by_id[link.first].group == by_id[link.second].group]
@@ -143,9 +146,12 @@ def measure(path: Path) -> tuple[list[Cluster], dict[str, float | None]]:
     imported = peak_megabytes()
     with np.load(path, allow_pickle=False) as archive:
         samples, sizes, ids = archive["samples"], archive["sizes"], archive["ids"].tolist()
-    signatures = np.split(samples, np.cumsum(sizes)[:-1])
-    clock, processor = time.perf_counter(), time.process_time()
-    clusters = find_duplicates(signatures, ids)
+    with SignatureStore() as store:
+        for name, one in zip(ids, np.split(samples, np.cumsum(sizes)[:-1]), strict=True):
+            store.add(name, one)
+        del samples
+        clock, processor = time.perf_counter(), time.process_time()
+        clusters = find_duplicates(store)
     found, found_processor = time.perf_counter(), time.process_time()
     groups = {name: cluster.key for cluster in clusters for name in cluster.ids}
     rows = [

@@ -96,6 +96,8 @@ def test_all_that_was_planted_is_found(clips: list[Clip], tmp_path: Path) -> Non
     (vectors / f"{val[1]}.npy").write_bytes(b"")
     (texts / f"{train[5]}.txt").unlink()
     (texts / f"{train[6]}.txt").write_text("\n \n")
+    (texts / f"{train[9]}.txt").write_bytes(b"a person walks\n\x81\xfe\xff\n")
+    (texts / f"{train[10]}.txt").write_bytes(b"a person wal" + bytes(500))
     (texts / "alone.txt").write_text("somebody walks alone\n")
     for name, split in (("gone", "train"), (train[7], "train"), (train[8], "test")):
         with (lists / f"{split}.txt").open("a") as file:
@@ -107,7 +109,7 @@ def test_all_that_was_planted_is_found(clips: list[Clip], tmp_path: Path) -> Non
         ("broken", "planted/nan"), ("broken", "planted/shape"), ("broken", "planted/velocity"),
         ("broken", train[4]), ("broken", val[1]), ("no text", train[5]), ("no text", train[6]),
         ("no motion", "alone"), ("no motion", "gone"), ("listed twice", train[7]),
-        ("in two splits", train[8]),
+        ("in two splits", train[8]), ("bad text", train[9]), ("bad text", train[10]),
     }  # fmt: skip
     details = {(finding.kind, finding.clip): finding.detail for finding in report.findings}
     assert "planted/mirror of train is the mirror image" in details["leak", test[0]]

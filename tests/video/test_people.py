@@ -24,6 +24,8 @@ class Actors:
     ways: list[list[float | None]]
     colours: list[list[tuple[int, int, int]]]
     seen: dict[int, int] = field(default_factory=dict)
+    wide: float = 60.0  # radius of the circle that the detector gives; 60 is that of a body
+    slipping: tuple[int, ...] = ()  # pictures in which every look finds the body elsewhere
 
     def frames(self) -> Frames:
         images = np.full((COUNT, HEIGHT, WIDTH, 3), 128, np.uint8)
@@ -36,7 +38,11 @@ class Actors:
 
     def detect(self, image: np.ndarray, *, min_score: float) -> list[Region]:
         place = int(image[0, 0, 0])
-        return [Region(way[place], 100.0, 60.0, 0.0) for way in self.ways if way[place] is not None]  # type: ignore[arg-type]
+        return [
+            Region(way[place], 100.0, self.wide, 0.0)  # type: ignore[arg-type]
+            for way in self.ways
+            if way[place] is not None
+        ]
 
     def landmarks(self, image: np.ndarray, region: Region) -> Landmarks | None:
         place = int(image[0, 0, 0])
@@ -45,11 +51,13 @@ class Actors:
         if not near:
             return None
         x = min(near, key=lambda x: abs(x - region.x))  # type: ignore[operator]
+        off = (region.radius - 60) / 2 + (region.x - x + 12 if place in self.slipping else 0)  # type: ignore[operator]
+        x, radius = x + off, 60 + (region.radius - 60) / 2  # type: ignore[operator]
         points = np.full((33, 2), (x, 100.0))
         points[0] = (x, 45)
         points[[11, 12, 23, 24]] = [(x + 12, 65), (x - 12, 65), (x + 8, 105), (x - 8, 105)]
         points[[31, 32]] = [(x + 8, 160), (x - 8, 160)]
-        return Landmarks(points, np.ones(33), np.zeros((33, 3)), Region(float(x), 100.0, 60.0, 0.0))  # type: ignore[arg-type]
+        return Landmarks(points, np.ones(33), np.zeros((33, 3)), Region(x, 100.0, radius, 0.0))
 
 
 def tracks_of(actors: Actors, **options: float) -> list[tuple[int, int, str]]:
@@ -91,6 +99,24 @@ def test_short_gaps_stay_one_track_and_long_ones_do_not() -> None:
     assert [end for _, _, end in found] == ["lost", "end"]
     assert found[0][1] == 14
     assert found[1][0] >= 30
+
+
+def test_a_track_begins_where_a_second_look_changes_nothing() -> None:
+    actors = still(100, RED)
+    actors.wide = 120.0  # and the body is found 30 pixels to the right, then 15, 7.5, ...
+    [track] = LandmarkTracker(PeopleConfig(), detector=actors, model=actors).track(actors.frames())  # type: ignore[arg-type]
+    assert track.places.tolist() == list(range(COUNT))
+    assert float(track.landmarks[0].points[15, 0]) == pytest.approx(100, abs=4)
+
+
+def test_a_track_ends_before_its_landmarks_slip_off() -> None:
+    lost = still(100, RED)
+    lost.ways[0][30:] = [None] * (COUNT - 30)
+    lost.slipping = (26, 28)
+    assert tracks_of(lost) == [(0, 25, "lost")]
+    going_on = still(100, RED)
+    going_on.slipping = (COUNT - 1,)
+    assert tracks_of(going_on) == [(0, COUNT - 1, "end")]
 
 
 def test_other_colours_at_the_same_place_are_another_person() -> None:

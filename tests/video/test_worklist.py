@@ -80,7 +80,7 @@ def test_a_result_becomes_the_motion(tmp_path: Path, motion: Motion) -> None:
     asked(tmp_path, motion)
     given = give_result(tmp_path, 49)
     assert pending(tmp_path) == []
-    assert [name for name, size in results_of(tmp_path, NAME) if size > 100] == [
+    assert [name for name, size, _ in results_of(tmp_path, NAME) if size > 100] == [
         "a_video_1-15c63125.0-39.0.npz"
     ]
     assert results_of(tmp_path, "a video_ 1") == []

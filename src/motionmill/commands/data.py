@@ -62,6 +62,8 @@ def run(
             list(input), output, config, executor=chosen, gpus=gpus, command=run, progress=progress
         )
     print(f"{output / 'README.md'}: {summary.kept} clips, {summary.rejected} rejected")
+    if not summary.kept and summary.rejected:
+        print(f"nothing is kept; `motionmill data status {output}` tells why")
     if summary.pending:
         raise RuntimeError(
             f"{summary.pending} clips wait for captions, because the endpoint gave none; the same command asks again"

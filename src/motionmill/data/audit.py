@@ -6,23 +6,29 @@ re-timed (`data.duplicates`), or by its name (HumanML3D's `M000001` is the mirro
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+
 from motionmill.data.audit_layouts import AuditClip, Contents, contents
 from motionmill.data.copies.duplicates import Cluster, Link, find_duplicates, redundant
-from motionmill.data.copies.signatures import SAMPLES_PER_SECOND
+from motionmill.data.copies.signatures import SAMPLES_PER_SECOND, SignatureStore
 from motionmill.data.quality_config import DuplicateConfig
+from motionmill.data.scratch import Scratch
 from motionmill.data.wording.text_duplicates import normal_form
 from motionmill.formats.clips import write_aside
 
 _HELD_OUT: Final = ("test", "test_pairs", "val", "val_pairs")
 _NO_SPLIT: Final = "all"  # the list of everything
+_TEXT: Final = np.dtype([("text", "<u8"), ("clip", "<i4")])
+_TEXT_PARTS, _TEXTS_AT_ONCE = 64, 1 << 16
 
 
 @dataclass(frozen=True)
@@ -106,21 +112,25 @@ def audit(
     """
     found = contents(folder, lists)
     clips = []
-    for done, clip in enumerate(found.clips, 1):
-        clips.append(clip)
-        progress(min(done, found.total), found.total)
-    names = {clip.name for clip in clips}
-    findings = [*_of_clips(clips, found), *_of_lists(found, names)]
-    splits = _splits(found.lists, names)
-    sound = [clip for clip in clips if clip.signature is not None]
-    clusters = find_duplicates(
-        [clip.signature for clip in sound if clip.signature is not None],
-        [clip.name for clip in sound],
-        config,
-    )
+    findings: list[Finding] = []
+    frames = {}
+    with SignatureStore() as store, _Texts() as texts:
+        for done, clip in enumerate(found.clips, 1):
+            if clip.signature is not None:
+                store.add(clip.name, clip.signature)
+                frames[clip.name] = round(len(clip.signature) * 30 / SAMPLES_PER_SECOND)
+            texts.add(clip.captions)
+            findings += _of_clip(clip, found)
+            clips.append(replace(clip, signature=None, captions=()))
+            progress(min(done, found.total), found.total)
+        clusters = find_duplicates(store, config)
+        names = {clip.name for clip in clips}
+        splits = _splits(found.lists, names)
+        notes = [*texts.notes([splits.get(clip.name, "") for clip in clips])]
+    findings += _of_lists(found, names)
     ties = _ties(clips, clusters)
     findings += _leaks(ties, splits)
-    findings += _copies(clusters, {clip.name: clip for clip in sound}, splits)
+    findings += _copies(clusters, frames, splits)
     unusable = {f.clip for f in findings if f.kind in ("broken", "no text", "bad text")}
     return AuditReport(
         folder,
@@ -130,7 +140,7 @@ def audit(
         tuple(clusters),
         splits,
         _corrected(ties, splits, unusable),
-        tuple(_notes(found, clips, splits)),
+        (*notes, *_notes(found, clips, splits)),
     )
 
 
@@ -160,17 +170,14 @@ def write_corrected_split(report: AuditReport, output: Path) -> None:
     write_aside(output / "audit.json", json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
 
 
-def _of_clips(clips: Iterable[AuditClip], found: Contents) -> list[Finding]:
+def _of_clip(clip: AuditClip, found: Contents) -> Iterator[Finding]:
     """Broken motion and missing or bad texts."""
-    findings = []
-    for clip in clips:
-        if clip.broken:
-            findings.append(Finding("broken", clip.name, clip.broken))
-        if clip.bad_text:
-            findings.append(Finding("bad text", clip.name, clip.bad_text))
-        elif found.has_texts and not clip.captions and not clip.name.startswith("shards/"):
-            findings.append(Finding("no text", clip.name, "no caption says what it shows"))
-    return findings
+    if clip.broken:
+        yield Finding("broken", clip.name, clip.broken)
+    if clip.bad_text:
+        yield Finding("bad text", clip.name, clip.bad_text)
+    elif found.has_texts and not clip.captions and not clip.name.startswith("shards/"):
+        yield Finding("no text", clip.name, "no caption says what it shows")
 
 
 def _of_lists(found: Contents, names: set[str]) -> list[Finding]:
@@ -276,16 +283,11 @@ def _leaks(ties: Iterable[_Tie], splits: Mapping[str, str]) -> list[Finding]:
 
 
 def _copies(
-    clusters: Iterable[Cluster], clips: Mapping[str, AuditClip], splits: Mapping[str, str]
+    clusters: Iterable[Cluster], frames: Mapping[str, int], splits: Mapping[str, str]
 ) -> list[Finding]:
     """Clips that another clip of the same split contains."""
     findings = []
     for cluster in clusters:
-        frames = {}
-        for name in cluster.ids:
-            signature = clips[name].signature
-            assert signature is not None
-            frames[name] = round(len(signature) * 30 / SAMPLES_PER_SECOND)
         for name, link in sorted(redundant(cluster, frames).items()):
             other = link.second if name == link.first else link.first
             if splits.get(name) == splits.get(other):
@@ -316,23 +318,56 @@ def _corrected(
     return {name: best[root(name)] for name in splits if name not in unusable}
 
 
-def _notes(found: Contents, clips: Sequence[AuditClip], splits: Mapping[str, str]) -> list[str]:
-    notes = []
-    texts: dict[str, set[str]] = defaultdict(set)
-    count = 0
-    for clip in clips:
-        for caption in clip.captions:
-            count += 1
-            texts[normal_form(caption)].add(splits.get(clip.name, ""))
-    if count:
-        notes.append(f"captions: {count}, of them {len(texts)} different")
-        shared = sum(len(places - {""}) > 1 for places in texts.values())
+class _Texts:
+    """Captions of clips, by hashes on the disk, to be counted: different ones, and those of several splits."""
+
+    def __init__(self) -> None:
+        self._scratch = Scratch(_TEXT, _TEXT_PARTS)
+        self._waiting: list[tuple[int, int]] = []  # until they are many
+        self._clips = 0
+
+    def add(self, captions: Sequence[str]) -> None:
+        """Those of the next clip."""
+        for caption in captions:
+            form = normal_form(caption).encode()
+            number = int.from_bytes(hashlib.blake2b(form, digest_size=8).digest())
+            self._waiting.append((number, self._clips))
+        self._clips += 1
+        if len(self._waiting) > _TEXTS_AT_ONCE:
+            self._write()
+
+    def _write(self) -> None:
+        found = np.array(self._waiting, _TEXT)
+        self._scratch.add_sorted((found["text"] % _TEXT_PARTS).astype(np.int64), found)
+        self._waiting.clear()
+
+    def notes(self, splits: Sequence[str]) -> Iterator[str]:
+        """What is to be told of them; the split of each clip, "" where it is in none."""
+        self._write()
+        codes = {name: code for code, name in enumerate(dict.fromkeys(["", *splits]))}
+        split_of = np.array([codes[name] for name in splits], np.int64)
+        different = shared = 0
+        for part in range(_TEXT_PARTS):
+            found = self._scratch.read(part)
+            different += len(np.unique(found["text"]))
+            split = split_of[found["clip"]]
+            inside = np.stack((found["text"], split.astype(np.uint64)), axis=1)[split > 0]
+            texts = np.unique(inside, axis=0)[:, 0]
+            shared += int((np.unique(texts, return_counts=True)[1] > 1).sum())
+        if len(self._scratch):
+            yield f"captions: {len(self._scratch)}, of them {different} different"
         if shared:
-            notes.append(
-                f"captions that stand in more than one split: {shared} (words are no leak)"
-            )
+            yield f"captions that stand in more than one split: {shared} (words are no leak)"
+
+    def __enter__(self) -> _Texts:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._scratch.close()
+
+
+def _notes(found: Contents, clips: Sequence[AuditClip], splits: Mapping[str, str]) -> Iterator[str]:
     outside = sum(clip.name not in splits for clip in clips)
     if found.lists and outside:
-        notes.append(f"in no split: {outside} clips")
-    notes += [f"{place} has lists too, which were not looked at" for place in found.other_lists]
-    return notes
+        yield f"in no split: {outside} clips"
+    yield from (f"{place} has lists too, which were not looked at" for place in found.other_lists)

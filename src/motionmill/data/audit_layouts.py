@@ -25,9 +25,13 @@ from motionmill.motion.humanml3d import NUM_FEATURES as NUM_HUMANML3D
 OFFICIAL_LISTS: Final = "split/version1/t2m_60_300"
 _MAX_VALUE: Final = 1e4  # metres
 _FPS: Final = 30.0
+_NO_TEXT: Final = (
+    "\ufffd",
+    "\0",
+)  # what stands for bytes that are none, and what fills lost blocks
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class AuditClip:
     """A clip as an audit sees it.
 
@@ -156,6 +160,8 @@ def _clip(
             captions = texts_of(text)
         except (ValueError, OSError) as error:
             bad_text = _short(error, text)
+        if any(mark in caption for caption in captions for mark in _NO_TEXT):
+            bad_text = "bytes that are no UTF-8; the file is damaged, or in another encoding"
     return AuditClip(name, signature, broken, captions, bad_text)
 
 

@@ -87,6 +87,13 @@ class Folder:
         return self.root / "run" / "journal.jsonl"
 
     @property
+    def scratch(self) -> Path:
+        """Where steps keep files without a name for a while; made where it is missing."""
+        path = self.root / "run"
+        path.mkdir(exist_ok=True)
+        return path
+
+    @property
     def answers(self) -> Path:
         return self.root / "answers"
 

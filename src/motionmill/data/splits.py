@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -75,11 +75,12 @@ def assign_splits(
     """
     ordered = sorted(rows, key=lambda row: row.id)
     old = _checked(ordered, previous or {})
-    of_key = _splits_of_keys(ordered, old)
+    new = [row for row in ordered if row.id not in old]
+    of_key = _splits_of_keys(ordered, old, {key for row in new for key in row.keys})
     quarantined: dict[str, str] = {}
     splits: dict[str, Split] = dict(old)
     fresh: list[list[SplitRow]] = []
-    for component in _components([row for row in ordered if row.id not in old]):
+    for component in _components(new):
         kept, left_out = _without_bridges(component, of_key)
         quarantined |= left_out
         for part in _components(kept):
@@ -92,12 +93,7 @@ def assign_splits(
             else:
                 fresh.append(part)
     splits |= _fresh(fresh, ordered, old, config)
-    straddling = {
-        key: tuple(sorted(found, key=_ORDER.__getitem__))
-        for key, found in sorted(of_key.items())
-        if len(found) > 1
-    }
-    return Assignment(splits, quarantined, straddling)
+    return Assignment(splits, quarantined, _straddling(ordered, old))
 
 
 def _checked(rows: Sequence[SplitRow], previous: Mapping[str, str]) -> dict[str, Split]:
@@ -117,15 +113,31 @@ def _checked(rows: Sequence[SplitRow], previous: Mapping[str, str]) -> dict[str,
 
 
 def _splits_of_keys(
-    rows: Sequence[SplitRow], old: Mapping[str, Split]
+    rows: Sequence[SplitRow], old: Mapping[str, Split], keys: Container[str]
 ) -> dict[str, Counter[Split]]:
-    """Group key -> how many old clips it has in which split."""
+    """Group key -> how many old clips it has in which split, for some keys."""
     result: dict[str, Counter[Split]] = defaultdict(Counter)
     for row in rows:
         if row.id in old:
             for key in row.keys:
-                result[key][old[row.id]] += 1
+                if key in keys:
+                    result[key][old[row.id]] += 1
     return dict(result)
+
+
+def _straddling(rows: Sequence[SplitRow], old: Mapping[str, Split]) -> dict[str, tuple[Split, ...]]:
+    """Group keys whose old clips are in several splits."""
+    first: dict[str, Split] = {}
+    several: dict[str, set[Split]] = {}
+    for row in rows:
+        if row.id in old:
+            for key in row.keys:
+                split = first.setdefault(key, old[row.id])
+                if split != old[row.id]:
+                    several.setdefault(key, {split}).add(old[row.id])
+    return {
+        key: tuple(sorted(found, key=_ORDER.__getitem__)) for key, found in sorted(several.items())
+    }
 
 
 def _components(rows: Sequence[SplitRow]) -> Iterator[list[SplitRow]]:

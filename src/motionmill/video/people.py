@@ -1,7 +1,9 @@
 """The pictures of a clip -> the tracks of the people in it; a change of identity breaks a track, nothing bridges it.
 
 Each person is followed by landmarks: the circle around the body in one picture is where the next one is searched. The
-detector looks for new people a few times a second. Boxes are left, top, right, bottom as shares of the picture.
+detector looks for new people a few times a second. Where a track begins the detector's circle is often too large, and
+before somebody is lost the landmarks slip off the body: a second look at the same picture moves them. The first are
+looked at again until they stay, the last are left out. Boxes are left, top, right, bottom as shares of the picture.
 """
 
 from __future__ import annotations
@@ -26,6 +28,9 @@ _BINS: Final = (8, 8)  # of hue and saturation
 _MEMORY: Final = 0.1  # of the colours of a person, share of the newest picture
 _NESTED: Final = 0.7  # share of a new box inside that of somebody known
 _SHORTEST: Final = 3  # frames of a track worth naming
+_STEADY: Final = 0.04  # of the body's height: by how much a second look may move landmarks, mean
+_IN_A_ROW: Final = 3  # pictures of steady landmarks that a track begins and ends with
+_LOOKS: Final = 5  # at the picture in which a track begins
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +115,8 @@ class LandmarkTracker:
                 person.end = "lost"
             done += active[self._config.max_people :]
             active = active[: self._config.max_people]
+        for person in (*done, *active):
+            self._without_loose_ends(person, frames)
         found = [person for person in (*done, *active) if len(person.places) >= _SHORTEST]
         found.sort(key=lambda person: (person.places[0], person.landmarks[0].region.x))
         size = (frames.width, frames.height)
@@ -142,8 +149,8 @@ class LandmarkTracker:
                     boxes = [box_of(person.landmarks[-1]) for person in (one, other)]
                     if intersection_over_union(*boxes) > self._config.max_overlap:
                         one.end = other.end = "overlap"
-                        one.drop_last()
-                        other.drop_last()
+                        one.drop(-1)
+                        other.drop(-1)
 
     def _new_people(
         self, active: Sequence[_Person], image: Picture, place: int, time: float
@@ -156,21 +163,50 @@ class LandmarkTracker:
             if any(region.is_near(other) for other in known):
                 continue
             found = self._model.landmarks(image, region)
-            if found is None or any(found.region.is_near(other) for other in known):
+            if found is None or _is_known(found, known, boxes):
                 continue
-            box = box_of(found)
-            if any(intersection(box, other) > _NESTED * _area(box) for other in boxes):
-                continue  # a limb taken for a person, or somebody who is hidden anyway
+            found = self._settled(image, found)
+            if _is_known(found, known, boxes):
+                continue
             people.append(_started(found, image, place, time))
             known.append(found.region)
-            boxes.append(box)
+            boxes.append(box_of(found))
         return people
 
     def _restarted(self, person: _Person, image: Picture, place: int, time: float) -> _Person:
         """A new track for whoever is now where a broken one was going on."""
         found = self._model.landmarks(image, person.region)
         assert found is not None  # it was found, and broke the track
-        return _started(found, image, place, time)
+        return _started(self._settled(image, found), image, place, time)
+
+    def _settled(self, image: Picture, found: Landmarks) -> Landmarks:
+        """Landmarks looked for again where they were found, until they stay there."""
+        for _ in range(_LOOKS):
+            again = self._model.landmarks(image, found.region)
+            if again is None:
+                break
+            moved, found = _moved(found, again), again
+            if moved < _STEADY:
+                break
+        return found
+
+    def _without_loose_ends(self, person: _Person, frames: Frames) -> None:
+        """Drops the first pictures whose landmarks a second look would move, and the last, where the track broke."""
+        for end in (0, -1) if person.end else (0,):
+            places = range(len(person.places))
+            steady = looked = 0
+            for place in places if end == 0 else reversed(places):
+                if steady == _IN_A_ROW:
+                    break
+                looked += 1
+                steady = steady + 1 if self._stays(person, place, frames) else 0
+            for _ in range(looked - steady):
+                person.drop(end)
+
+    def _stays(self, person: _Person, index: int, frames: Frames) -> bool:
+        found = person.landmarks[index]
+        again = self._model.landmarks(frames.images[person.places[index]], found.region)
+        return again is not None and _moved(found, again) < _STEADY
 
 
 @dataclass(eq=False)
@@ -190,9 +226,10 @@ class _Person:
         self.places.append(place)
         self.landmarks.append(found)
 
-    def drop_last(self) -> None:
-        self.places.pop()
-        self.landmarks.pop()
+    def drop(self, end: int) -> None:
+        """Forgets the first (0) or the last (-1) picture."""
+        self.places.pop(end)
+        self.landmarks.pop(end)
 
     def likeness(self, image: Picture, found: Landmarks) -> float:
         """How much the colours of the torso are those of before, 0..1 (Bhattacharyya's coefficient)."""
@@ -210,6 +247,21 @@ def _started(found: Landmarks, image: Picture, place: int, time: float) -> _Pers
     person = _Person(found.region, time, torso_colours(image, found))
     person.add(place, time, image, found)
     return person
+
+
+def _is_known(found: Landmarks, known: Sequence[Region], boxes: Sequence[Array]) -> bool:
+    """Whether this is somebody who is followed, a limb taken for a person, or somebody who is hidden anyway."""
+    box = box_of(found)
+    return any(found.region.is_near(other) for other in known) or any(
+        intersection(box, other) > _NESTED * _area(box) for other in boxes
+    )
+
+
+def _moved(found: Landmarks, again: Landmarks) -> float:
+    """By how much landmarks of one picture differ, mean over the body, as a share of its height."""
+    body = list(BODY)
+    apart = np.linalg.norm(again.points[body] - found.points[body], axis=1).mean()
+    return float(apart) / max(box_height(found), 1.0)
 
 
 def box_of(found: Landmarks) -> Array:

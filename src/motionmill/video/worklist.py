@@ -16,9 +16,11 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import re
 import shlex
 import subprocess
+import zlib
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -43,6 +45,7 @@ logger = logging.getLogger(__name__)
 
 PENDING: Final = "pending"
 _SUFFIXES: Final = (".npz", ".pt", ".pkl")
+_END_BYTES: Final = 1 << 14  # of a result, by which another one is told from it
 _MOST_MISSING: Final = 2  # frames by which a result may be shorter or longer than its clip
 
 
@@ -141,10 +144,20 @@ def gather(folder: Path) -> Path:
     return path
 
 
-def results_of(folder: Path, name: str) -> list[tuple[str, int]]:
-    """The results that are there for one video's people: file names and sizes."""
+def results_of(folder: Path, name: str) -> list[tuple[str, int, int]]:
+    """The results that are there for one video's people: file names, sizes, and sums over their ends.
+
+    An archive (.npz, .pt) ends with the sums of all that is in it, so that another result of the same size is seen.
+    """
     found = (result_of(folder, item["id"]) for item in read_list(list_of(folder, name)))
-    return [(path.name, path.stat().st_size) for path in found if path is not None]
+    return [(path.name, *_seen(path)) for path in found if path is not None]
+
+
+def _seen(path: Path) -> tuple[int, int]:
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - _END_BYTES))
+        return size, zlib.crc32(file.read())
 
 
 def result_of(folder: Path, id: str) -> Path | None:

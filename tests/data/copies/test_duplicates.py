@@ -10,8 +10,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from motionmill.data.copies import alignment, votes
 from motionmill.data.copies.duplicates import Cluster, Link, find_duplicates, redundant, signature
-from motionmill.data.copies.signatures import Signatures
+from motionmill.data.copies.signatures import Signatures, SignatureStore
 from motionmill.data.quality_config import DuplicateConfig
 from motionmill.formats import packed
 from motionmill.motion.features import from_motion, mirror
@@ -42,8 +43,10 @@ def resampled(features: torch.Tensor, step: float) -> torch.Tensor:
 
 
 def found(clips: dict[str, torch.Tensor], **config: Any) -> list[Cluster]:
-    signatures = [signature(features) for features in clips.values()]
-    return find_duplicates(signatures, list(clips), DuplicateConfig(**config))
+    with SignatureStore() as store:
+        for name, features in clips.items():
+            store.add(name, signature(features))
+        return find_duplicates(store, DuplicateConfig(**config))
 
 
 def test_takes_of_one_content_are_different(clips: dict[str, torch.Tensor]) -> None:
@@ -94,6 +97,18 @@ def test_the_order_and_other_clips_do_not_matter(clips: dict[str, torch.Tensor])
     assert once[0].key == f"duplicates/{name}"
 
 
+def test_in_however_many_parts_they_are_sorted(
+    clips: dict[str, torch.Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    everything = {**clips, **{f"m {name}": mirror(clips[name]) for name in list(clips)[:8]}}
+    at_once = found(everything)
+    assert len(at_once) == 8
+    monkeypatch.setattr(votes, "_MARKS_A_PART", 40)
+    monkeypatch.setattr(votes, "_CHUNK", 37)
+    monkeypatch.setattr(alignment, "_CHUNK", 3)
+    assert found(everything) == at_once
+
+
 def test_parts_that_overlap_little_are_no_duplicates(clips: dict[str, torch.Tensor]) -> None:
     longest = max(clips.values(), key=len)
     half = len(longest) // 2
@@ -131,9 +146,12 @@ def test_one_frame_and_broken_input() -> None:
     clusters = found({"a": still, "b": torch.zeros(40, 272), "c": torch.full((9, 272), torch.nan)})
     assert all(len(cluster.ids) > 1 for cluster in clusters)
     assert found({"a": still}) == []
-    assert find_duplicates([], []) == []
-    with pytest.raises(ValueError, match="expected one id a signature"):
-        find_duplicates([signature(still)], [])
+    assert found({}) == []
+    with SignatureStore() as store:
+        store.add("a", signature(still))
+        store.add("a", signature(still))
+        with pytest.raises(ValueError, match="two clips have the id 'a'"):
+            find_duplicates(store)
     with pytest.raises(ValueError, match=r"expected \(T, 272\)"):
         signature(torch.zeros(4, 271))
 
@@ -141,7 +159,7 @@ def test_one_frame_and_broken_input() -> None:
 def test_samples_between_samples() -> None:
     times: NDArray[np.float64] = np.arange(40)[:, None] / 15
     wave = 1000 * np.sin(times * np.linspace(1, 6, 27))
-    packed_waves = Signatures([np.rint(wave).astype(np.int16)])
+    packed_waves = Signatures(np.rint(wave).astype(np.int16), np.array([40]))
     asked = np.array([[3.25, 10.5, 20.75]], np.float32)
     expected = np.sin(asked[0][:, None] / 15 * np.linspace(1, 6, 27))
     exact = packed_waves.at(np.array([0]), asked)[0]

@@ -231,7 +231,7 @@ def test_what_cannot_be_read_is_a_row(undisturbed: Path, tmp_path: Path) -> None
     assert summary.rejected == len(rejects)
     assert rejects["people/no-film.mp4"].stage == "shots"
     assert "not a video" in rejects["people/no-film.mp4"].reason
-    assert rejects["people/broken.bvh"].stage == "retarget"
+    assert rejects["people/broken.bvh"].stage == "read"
     assert "broken.bvh" in rejects["people/broken.bvh"].reason
     box = rejects["people/film0.mp4/0.0.1"]
     assert (box.stage, box.reason, box.value, box.threshold) == ("boxes", "confidence", 0.2, 0.6)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import shlex
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from motionmill.cli import main
 from motionmill.data.config import DataConfig
@@ -123,6 +125,56 @@ def test_somebody_else_starts_it(
         "result_frames",
         "pending",
     }  # another result took its place: it is read again
+
+
+class _Spy:
+    """Would touch a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[Path]]:
+        return Path.touch, (self.path,)
+
+
+def as_gvhmr(frames: int, metres_a_frame: float) -> dict[str, object]:
+    """What GVHMR's `hmr4d_results.pt` holds: the world and the camera, Y up and Y down."""
+    around = torch.tensor([torch.pi, 0.0, 0.0])
+    path = metres_a_frame * torch.arange(frames)[:, None] * torch.tensor([0.0, 0.0, 1.0])
+    body = torch.zeros(frames, 63)
+    body[:, 3 * 15 + 2] = -1.2 + 0.5 * torch.sin(torch.arange(frames) / 5)
+    shape = {"body_pose": body, "betas": torch.zeros(frames, 10)}
+    return {
+        "smpl_params_global": {**shape, "global_orient": torch.zeros(frames, 3), "transl": path},
+        "smpl_params_incam": {**shape, "global_orient": around.repeat(frames, 1), "transl": -path},
+        "K_fullimg": torch.eye(3).repeat(frames, 1, 1),
+        "net_outputs": {"model_output": {"pred_cam": torch.zeros(1, frames, 3)}},
+    }
+
+
+def test_results_of_gvhmr_and_pickled_ones(films: Path, tmp_path: Path) -> None:
+    dataset, results = tmp_path / "dataset", tmp_path / "dataset/work/results"
+    assert build([films], dataset, config()).kept == 0
+    first, second = read_work(dataset / "work")
+    frames = first["frames"]
+    torch.save(as_gvhmr(frames, 0.02), results / f"{first['id']}.pt")
+    poses = np.zeros((frames, 72), np.float32)
+    poses[:, 3 * 17 + 2] = 1.2 + 0.5 * np.sin(np.arange(frames) / 4)  # the right shoulder
+    path = np.zeros((frames, 3), np.float32)
+    path[:, 2] = 0.03 * np.arange(frames)
+    pickled = results / f"{second['id']}.pkl"
+    pickled.write_bytes(pickle.dumps({"poses": poses, "trans": path, "gender": "neutral"}))
+    assert build([], dataset, config()).kept == 2
+    assert speed(dataset) == pytest.approx([0.6, 0.9], abs=0.03)
+
+    before = (results / f"{first['id']}.pt").stat().st_size
+    torch.save(as_gvhmr(frames, 0.01), results / f"{first['id']}.pt")  # done again, as large
+    assert (results / f"{first['id']}.pt").stat().st_size == before
+    pickled.write_bytes(pickle.dumps({"poses": poses, "trans": _Spy(tmp_path / "touched")}))
+    assert build([], dataset, config()).kept == 1
+    assert speed(dataset) == pytest.approx([0.3], abs=0.03)
+    assert [reject.reason for reject in read_rejects(dataset)] == ["result_readable"]
+    assert not (tmp_path / "touched").exists()
 
 
 def test_a_command_needs_a_work_list(films: Path, tmp_path: Path) -> None:

@@ -7,12 +7,20 @@ Shapes: H guesses or pairs, P moments of the overlap, 27 numbers a sample.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from motionmill.data.copies.signatures import NUM_JOINTS, Floats, Integers, Signatures, mirrored
+from motionmill.data.copies.signatures import (
+    NUM_JOINTS,
+    Floats,
+    Integers,
+    Signatures,
+    StoredSignatures,
+    mirrored,
+)
 from motionmill.data.copies.votes import Votes
 from motionmill.data.quality_config import DuplicateConfig
 
@@ -43,26 +51,46 @@ class Alignments(NamedTuple):
     overlap: Floats
 
 
-def align(signatures: Signatures, votes: Votes, config: DuplicateConfig) -> Alignments:
+def align(
+    signatures: StoredSignatures, votes: Iterable[Votes], config: DuplicateConfig
+) -> Alignments:
     """The pairs of clips that lie over each other within the limits of the config."""
-    heads = np.flatnonzero(votes.rank == 0)
-    ends = np.append(heads[1:], len(votes.rank))
-    parts = [
-        _chunk(signatures, votes, heads[at : at + _CHUNK], ends[at : at + _CHUNK], config)
-        for at in range(0, len(heads), _CHUNK)
-    ]
-    if not parts:
-        empty = np.zeros(0, np.float32)
-        none = np.zeros(0, np.int64)
-        return Alignments(none, none, none.astype(bool), empty, empty, empty, empty)
+    empty = np.zeros(0, np.float32)
+    none = np.zeros(0, np.int64)
+    parts = [Alignments(none, none, none.astype(bool), empty, empty, empty, empty)]
+    for some in votes:
+        heads = np.flatnonzero(some.rank == 0)
+        ends = np.append(heads[1:], len(some.rank))
+        parts += [
+            _chunk(signatures, some, heads[at : at + _CHUNK], ends[at : at + _CHUNK], config)
+            for at in range(0, len(heads), _CHUNK)
+        ]
     return Alignments._make(np.concatenate(column) for column in zip(*parts, strict=True))
 
 
 def _chunk(
-    signatures: Signatures, votes: Votes, heads: Integers, ends: Integers, config: DuplicateConfig
+    stored: StoredSignatures, votes: Votes, heads: Integers, ends: Integers, config: DuplicateConfig
+) -> Alignments:
+    """Some pairs of clips, whose signatures are read for that."""
+    both = np.concatenate((votes.first[heads], votes.second[heads]))
+    clips, places = np.unique(both, return_inverse=True)
+    signatures = stored.some(clips)
+    first, second = np.split(places, 2)
+    found = _aligned(
+        signatures, _Pairs(first, second, votes.flipped[heads]), votes, heads, ends, config
+    )
+    return found._replace(first=clips[found.first], second=clips[found.second])
+
+
+def _aligned(
+    signatures: Signatures,
+    pair: _Pairs,
+    votes: Votes,
+    heads: Integers,
+    ends: Integers,
+    config: DuplicateConfig,
 ) -> Alignments:
     owner, offset, tempo = _guesses(votes, heads, ends)
-    pair = _Pairs(votes.first[heads], votes.second[heads], votes.flipped[heads])
     distance, _, overlap = _compare(signatures, pair.rows(owner), offset, tempo, _FEW)
     distance = np.where(overlap >= config.min_overlap / 2, distance, np.inf)
     order = np.lexsort((distance, owner))

@@ -2,8 +2,8 @@
 
 Stage 10 of the data engine. Landmarks of all clips (`data.landmarks`) are sorted by hashes of their poses, several
 times with different hashes; neighbours with nearly the same pose say how two clips would lie over each other, and the
-best of these guesses are refined and compared over the whole overlap. Time and memory grow with the number of clips,
-not of pairs.
+best of these guesses are refined and compared over the whole overlap. Time grows with the number of clips, not of
+pairs; signatures, landmarks and guesses lie on the disk, so that memory grows only by names and what is found.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from motionmill.data.copies.alignment import Alignments, align
 from motionmill.data.copies.landmarks import landmarks
-from motionmill.data.copies.signatures import SAMPLES_PER_SECOND, Signature, Signatures
+from motionmill.data.copies.signatures import SAMPLES_PER_SECOND, SignatureStore
 from motionmill.data.copies.signatures import signature as signature
 from motionmill.data.copies.votes import votes
 from motionmill.data.quality_config import DuplicateConfig
@@ -22,7 +22,7 @@ from motionmill.data.quality_config import DuplicateConfig
 _CONTAINED = 0.9  # of a clip that lies in another one: nothing is lost without it
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Link:
     """Two clips that show the same.
 
@@ -44,7 +44,7 @@ class Link:
     overlap: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Cluster:
     """Clips that are linked, directly or through others; ids in the order of the alphabet."""
 
@@ -57,29 +57,22 @@ class Cluster:
         return f"duplicates/{self.ids[0]}"
 
 
-def find_duplicates(
-    signatures: Sequence[Signature], ids: Sequence[str], config: DuplicateConfig | None = None
-) -> list[Cluster]:
+def find_duplicates(store: SignatureStore, config: DuplicateConfig | None = None) -> list[Cluster]:
     """Clusters of clips that show the same, by an approximate index; each clip is in one at most.
 
     Args:
-        signatures: of each clip, from `signature`; pieces of recordings, of some seconds.
-        ids: of each clip; the result does not depend on the order.
+        store: signatures (`signature`) of clips, pieces of recordings, of some seconds; the result does not depend on
+            the order.
 
     Raises:
-        ValueError: not one id a signature, or an id twice.
+        ValueError: an id twice.
     """
-    if len(signatures) != len(ids) or len(set(ids)) != len(ids):
-        raise ValueError(
-            f"duplicates: {len(signatures)} signatures and {len(set(ids))} different ids of {len(ids)}; "
-            "expected one id a signature"
-        )
-    order = sorted(range(len(ids)), key=ids.__getitem__)
-    names = [ids[index] for index in order]
-    if len(names) < 2:
+    clips = store.in_order()
+    if len(clips) < 2:
         return []
-    packed = Signatures([signatures[index] for index in order])
-    return _clusters(align(packed, votes(landmarks(packed)), config or DuplicateConfig()), names)
+    with landmarks(clips, store.folder) as marks:
+        found = votes(marks, len(clips), store.folder)
+        return _clusters(align(clips, found, config or DuplicateConfig()), clips.names)
 
 
 def redundant(cluster: Cluster, frames: Mapping[str, int]) -> dict[str, Link]:
@@ -107,9 +100,10 @@ def redundant(cluster: Cluster, frames: Mapping[str, int]) -> dict[str, Link]:
 
 
 def _clusters(found: Alignments, names: Sequence[str]) -> list[Cluster]:
-    parent = list(range(len(names)))
+    parent: dict[int, int] = {}
 
     def root(index: int) -> int:
+        parent.setdefault(index, index)
         while parent[index] != index:
             parent[index] = parent[parent[index]]
             index = parent[index]

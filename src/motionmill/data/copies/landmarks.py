@@ -10,12 +10,22 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
-from typing import Any, Final, NamedTuple
+from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from motionmill.data.copies.signatures import METRES, WIDTH, Floats, Integers, Signatures, mirrored
+from motionmill.data.copies.signatures import (
+    METRES,
+    WIDTH,
+    Floats,
+    Integers,
+    Signatures,
+    StoredSignatures,
+    mirrored,
+)
+from motionmill.data.scratch import Scratch
 
 _CHUNK: Final = 1 << 18  # samples worked on at once
 _HEAD, _L_WRIST, _R_WRIST, _L_ANKLE, _R_ANKLE = 0, 3, 4, 7, 8
@@ -23,57 +33,32 @@ _NEARLY_SYMMETRIC: Final = 0.015  # metres; such a pose is a landmark in both fo
 _ENDS: Final = 63  # the kind of landmarks at fixed places of a clip, which even a still clip has
 
 
-class Landmarks(NamedTuple):
-    """Moments of clips.
-
-    Attributes:
-        clip: (L,) which clip.
-        time: (L,) when, in samples.
-        kind: (L,) which measure crosses which level.
-        pose: (L, 27) int16, millimetres; in the canonical form.
-        flipped: (L,) whether that is the mirror image of what the clip shows.
-    """
-
-    clip: NDArray[np.int32]
-    time: Floats
-    kind: NDArray[np.uint8]
-    pose: NDArray[np.int16]
-    flipped: NDArray[np.bool_]
+LANDMARK: Final = np.dtype(
+    [("clip", "<i4"), ("time", "<f4"), ("kind", "u1"), ("flipped", "?"), ("pose", "<i2", WIDTH)]
+)
+"""A moment of a clip: which clip; when, in samples; which measure crosses which level; the pose in the canonical form,
+millimetres; whether that is the mirror image of what the clip shows."""
 
 
-def landmarks(signatures: Signatures) -> Landmarks:
-    """All landmarks of all clips, those of some clips together."""
-    columns = [list(column) for column in zip(*_parts(signatures), strict=True)]
-    return Landmarks._make(_joined(column) for column in columns)
-
-
-def _joined(parts: list[NDArray[Any]]) -> NDArray[Any]:
-    """The parts one after the other; each is let go once it is copied, so that memory never holds all of them twice."""
-    result = np.empty((sum(map(len, parts)), *parts[0].shape[1:]), parts[0].dtype)
-    at = len(result)
-    while parts:
-        part = parts.pop()
-        result[at - len(part) : at] = part
-        at -= len(part)
-    return result
-
-
-def _parts(signatures: Signatures) -> Iterator[Landmarks]:
-    """Some clips at a time."""
-    first, start = 0, signatures.start
+def landmarks(signatures: StoredSignatures, folder: Path | None) -> Scratch:
+    """All landmarks of all clips, on the disk of a folder."""
+    marks = Scratch(LANDMARK, 1, folder)
+    ends = np.cumsum(signatures.sizes)
+    first = 0
     while first < len(signatures):
-        stop = int(np.searchsorted(start, start[first] + _CHUNK, side="right")) - 1
-        stop = min(max(stop, first + 1), len(signatures))
-        yield _of_clips(signatures, first, stop)
+        begin = ends[first] - signatures.sizes[first]
+        stop = int(np.searchsorted(ends, begin + _CHUNK, side="right"))
+        stop = max(stop, first + 1)
+        marks.add(0, _of_clips(signatures.some(np.arange(first, stop)), first))
         first = stop
+    return marks
 
 
-def _of_clips(signatures: Signatures, first: int, stop: int) -> Landmarks:
-    start = signatures.start[first : stop + 1] - signatures.start[first]
-    sizes = np.diff(start)
-    samples = signatures.samples[signatures.start[first] : signatures.start[stop]]
-    clip = np.repeat(np.arange(stop - first), sizes)
-    poses = _smooth(samples.astype(np.float32) * np.float32(METRES), clip)
+def _of_clips(signatures: Signatures, first: int) -> NDArray[Any]:
+    """(L,) LANDMARK of some clips, whose numbers begin with `first`."""
+    start, sizes = signatures.start, signatures.sizes
+    clip = np.repeat(np.arange(len(sizes)), sizes)
+    poses = _smooth(signatures.samples.astype(np.float32) * np.float32(METRES), clip)
     inside = clip[1:] == clip[:-1]
     places, kinds = [], []
     for number, (measure, levels) in enumerate(_measures(poses)):
@@ -85,7 +70,7 @@ def _of_clips(signatures: Signatures, first: int, stop: int) -> Landmarks:
             kinds.append(np.full(len(crossing), number * 8 + level_number))
     for share in (0.0, 0.5, 1.0):
         places.append(start[:-1] + share * (sizes - 1))
-        kinds.append(np.full(stop - first, _ENDS))
+        kinds.append(np.full(len(sizes), _ENDS))
     place, kind = np.concatenate(places), np.concatenate(kinds)
     whole = np.minimum(
         np.floor(place).astype(np.int64), start[clip[place.astype(np.int64)] + 1] - 1
@@ -99,13 +84,13 @@ def _of_clips(signatures: Signatures, first: int, stop: int) -> Landmarks:
     turned = np.flatnonzero(side < _NEARLY_SYMMETRIC)
     both = np.concatenate((as_is, turned))
     forms = np.concatenate((pose[as_is], mirrored(pose[turned])))
-    return Landmarks(
-        (owner[both] + first).astype(np.int32),
-        (place - start[owner]).astype(np.float32)[both],
-        kind[both].astype(np.uint8),
-        np.rint(forms * 1000).astype(np.int16),
-        np.repeat([False, True], [len(as_is), len(turned)]),
-    )
+    marks = np.empty(len(both), LANDMARK)
+    marks["clip"] = owner[both] + first
+    marks["time"] = (place - start[owner]).astype(np.float32)[both]
+    marks["kind"] = kind[both]
+    marks["flipped"] = np.repeat([False, True], [len(as_is), len(turned)])
+    marks["pose"] = np.rint(forms * 1000)
+    return marks
 
 
 @functools.cache

@@ -6,12 +6,16 @@ whatever the clip's place, facing and floor. S samples, 27 numbers a sample: nin
 
 from __future__ import annotations
 
+import itertools
+from array import array
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from motionmill.data.scratch import Scratch
 from motionmill.motion.features import FEATURES_FPS, NUM_FEATURES, POSITIONS
 
 Signature = NDArray[np.int16]
@@ -37,6 +41,7 @@ _JOINTS: Final = [
 ]  # head; elbows, wrists, knees, ankles: left, right
 _SWAP: Final = np.array([0, 2, 1, 4, 3, 6, 5, 8, 7])
 _FLIP: Final = np.array([-1, 1, 1])
+_SAMPLE: Final = np.dtype([("places", "<i2", WIDTH)])
 
 
 def signature(features: Tensor) -> Signature:
@@ -76,22 +81,16 @@ class Signatures:
 
     Attributes:
         samples: (M, 27) int16.
+        sizes: (N,) how many of them each clip has.
         start: (N + 1,) where each clip's samples begin.
     """
 
-    def __init__(self, signatures: list[Signature]) -> None:
-        sizes = [len(one) for one in signatures]
+    def __init__(self, samples: Signature, sizes: Integers) -> None:
+        self.samples, self.sizes = samples, sizes
         self.start: Integers = np.concatenate(([0], np.cumsum(sizes, dtype=np.int64)))
-        self.samples: Signature = (
-            np.concatenate(signatures) if signatures else np.zeros((0, WIDTH), np.int16)
-        )
 
     def __len__(self) -> int:
         return len(self.start) - 1
-
-    @property
-    def sizes(self) -> Integers:
-        return np.diff(self.start)
 
     def at(self, clip: Integers, time: Floats, *, smooth: bool = True) -> Floats:
         """Samples of clips (H,) at times (H, P), in samples -> (H, P, 27) metres; ends held.
@@ -110,6 +109,69 @@ class Signatures:
             index = begin + np.clip(whole + offset, 0, last)
             result += weight[..., None] * self.samples[index]
         return result * np.float32(METRES)
+
+
+class SignatureStore:
+    """Signatures of any number of clips by name, on the disk; memory holds the names and 12 bytes a clip.
+
+    Args:
+        folder: on whose disk, which also takes what is sorted of them (`duplicates.find_duplicates`).
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder
+        self.names: list[str] = []
+        self._samples = Scratch(_SAMPLE, 1, folder)
+        self._sizes = array("i")
+
+    def add(self, name: str, signature: Signature) -> None:
+        """One more clip."""
+        samples = np.ascontiguousarray(signature, np.int16).view(_SAMPLE).reshape(-1)
+        self._samples.add(0, samples)
+        self.names.append(name)
+        self._sizes.append(len(samples))
+
+    def in_order(self) -> StoredSignatures:
+        """The clips in the order of their names. Raises ValueError where two have one."""
+        order = np.array(sorted(range(len(self.names)), key=self.names.__getitem__), np.int64)
+        names = [self.names[index] for index in order]
+        for before, name in itertools.pairwise(names):
+            if before == name:
+                raise ValueError(
+                    f"duplicates: two clips have the id {name!r}; expected different ones"
+                )
+        sizes = np.array(self._sizes, np.int64)
+        starts = np.cumsum(sizes) - sizes
+        return StoredSignatures(names, starts[order], sizes[order], self._samples)
+
+    def __enter__(self) -> SignatureStore:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._samples.close()
+
+
+class StoredSignatures:
+    """What a `SignatureStore` holds, numbered in the order of the names.
+
+    Attributes:
+        names: of all clips.
+        sizes: (N,) samples of each.
+    """
+
+    def __init__(
+        self, names: list[str], starts: Integers, sizes: Integers, samples: Scratch
+    ) -> None:
+        self.names, self.sizes = names, sizes
+        self._starts, self._samples = starts, samples
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def some(self, clips: Integers) -> Signatures:
+        """Those of some clips, read from the disk."""
+        rows = self._samples.rows(self._starts[clips], self.sizes[clips])
+        return Signatures(rows["places"], self.sizes[clips])
 
 
 def _cubic(part: Floats) -> tuple[Floats, Floats, Floats, Floats]:

@@ -1,19 +1,23 @@
 """Landmarks -> votes: pairs of moments of two clips that show nearly the same pose, found by sorting hashes.
 
 Each of some tables cuts the space of poses into cells by random directions (locality-sensitive hashing) and sorts the
-landmarks by cell; only near neighbours in that order are compared, so crowded cells cost no more than others.
+landmarks by cell; only near neighbours in that order are compared, so crowded cells cost no more than others. Landmarks
+of one cell come into one part of a file, and parts are sorted one after the other; votes come into parts by their first
+clip. So memory holds a part, however many clips there are.
 Shapes: L landmarks, 27 numbers a pose, V votes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from motionmill.data.copies.landmarks import Landmarks
 from motionmill.data.copies.signatures import NUM_JOINTS, WIDTH, Floats, Integers
+from motionmill.data.scratch import Scratch
 
 _TABLES: Final = 5
 _DIRECTIONS: Final = 7  # of each table
@@ -21,7 +25,23 @@ _CELL: Final = 0.08  # width of a cell along a direction, metres
 _NEIGHBOURS: Final = 8
 _ALIKE: Final = 0.018  # metres, root mean square over the joints
 _VOTES_A_PAIR: Final = 5
-_CHUNK: Final = 1 << 19
+_CHUNK: Final = 1 << 16
+_MARKS_A_PART: Final = 1 << 19
+
+_PLACED: Final = np.dtype(
+    [
+        ("clip", "<i4"), ("time", "<f4"), ("flipped", "?"), ("pose", "<i2", WIDTH), ("cell", "<i8"),
+        ("along", "<f4"),
+    ]
+)  # fmt: skip
+"""A landmark with its cell, and where it lies inside of that along one more direction."""
+
+_VOTE: Final = np.dtype(
+    [
+        ("first", "<i4"), ("second", "<i4"), ("flipped", "?"), ("first_time", "<f4"),
+        ("second_time", "<f4"), ("distance", "<f4"),
+    ]
+)  # fmt: skip
 
 
 class Votes(NamedTuple):
@@ -42,54 +62,66 @@ class Votes(NamedTuple):
     rank: Integers
 
 
-class _Found(NamedTuple):
-    """Votes as they are found: any number for a pair, in any order."""
+class _Table(NamedTuple):
+    """One way to cut the space of poses into cells."""
 
-    first: Integers
-    second: Integers
-    flipped: NDArray[np.bool_]
-    first_time: Floats
-    second_time: Floats
-    distance: Floats
+    directions: Floats
+    shift: Floats
+    factors: Integers
 
 
-def votes(marks: Landmarks) -> Votes:
-    """The best votes for every pair of clips that has any."""
+def votes(marks: Scratch, num_clips: int, folder: Path | None) -> Iterator[Votes]:
+    """The best votes for every pair of clips that has any, some first clips after the others.
+
+    Args:
+        marks: landmarks (`landmarks.LANDMARK`).
+        num_clips: their clips have smaller numbers.
+        folder: whose disk takes what is sorted.
+    """
+    parts = 1 + len(marks) // _MARKS_A_PART
+    with Scratch(_VOTE, parts, folder) as found:
+        for table in _tables():
+            with _placed(marks, table, parts, folder) as placed:
+                for part in range(parts):
+                    for some in _neighbours(placed.read(part)):
+                        found.add_sorted(some["first"].astype(np.int64) * parts // num_clips, some)
+        for part in range(parts):
+            yield _best(found.read(part))
+
+
+def _tables() -> list[_Table]:
     generator = np.random.default_rng(0)
-    best: _Found | None = None
+    tables = []
     for _ in range(_TABLES):
-        found = _oriented(marks, *_neighbours(marks, *_sorted(marks, generator)))
-        if best is not None:
-            both: list[tuple[Any, Any]] = list(zip(best, found, strict=True))
-            found = _Found._make(np.concatenate(columns) for columns in both)
-        best, rank = _best(found)
-    assert best is not None
-    return Votes(*best[:5], rank)
+        directions = generator.standard_normal((WIDTH, _DIRECTIONS + 1)).astype(np.float32)
+        directions /= np.linalg.norm(directions, axis=0) * 1000 * _CELL
+        shift = generator.random(_DIRECTIONS, dtype=np.float32)
+        factors = generator.integers(1, 1 << 62, _DIRECTIONS + 1) | 1
+        tables.append(_Table(directions, shift, factors))
+    return tables
 
 
-def _sorted(marks: Landmarks, generator: np.random.Generator) -> tuple[Integers, Integers]:
-    """One table: the order of the landmarks by cell, and inside a cell along one more direction; and the cells."""
-    directions = generator.standard_normal((WIDTH, _DIRECTIONS + 1)).astype(np.float32)
-    directions /= np.linalg.norm(directions, axis=0) * 1000 * _CELL
-    shift = generator.random(_DIRECTIONS, dtype=np.float32)
-    factors = generator.integers(1, 1 << 62, _DIRECTIONS + 1) | 1
-    cell = marks.kind.astype(np.int64) * factors[-1]
-    along = np.empty(len(cell), np.float32)
-    for start in range(0, len(cell), _CHUNK):
-        part = slice(start, start + _CHUNK)
-        places = marks.pose[part].astype(np.float32) @ directions
-        along[part] = places[:, -1]
-        whole = np.floor(places[:, :-1] + shift).astype(np.int64)
-        cell[part] += (whole * factors[:-1]).sum(axis=1)  # overflow wraps, as hashes do
-    return np.lexsort((along, cell)), cell
+def _placed(marks: Scratch, table: _Table, parts: int, folder: Path | None) -> Scratch:
+    """The landmarks with their cells, those of one cell in one part."""
+    result = Scratch(_PLACED, parts, folder)
+    for some in marks.chunks(_CHUNK):
+        placed = np.empty(len(some), _PLACED)
+        for name in ("clip", "time", "flipped", "pose"):
+            placed[name] = some[name]
+        places = some["pose"].astype(np.float32) @ table.directions
+        placed["along"] = places[:, -1]
+        whole = np.floor(places[:, :-1] + table.shift).astype(np.int64)
+        cell = some["kind"].astype(np.int64) * table.factors[-1]
+        cell += (whole * table.factors[:-1]).sum(axis=1)  # overflow wraps, as hashes do
+        placed["cell"] = cell
+        result.add_sorted((cell >> 20) % parts, placed)
+    return result
 
 
-def _neighbours(
-    marks: Landmarks, order: Integers, cell: Integers
-) -> tuple[Integers, Integers, Floats]:
-    """Pairs of landmarks of two clips, near in the order, in one cell, and alike; and how far apart they are."""
-    cells, clips, pose = cell[order], marks.clip[order], marks.pose
-    parts = []
+def _neighbours(placed: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """Votes for landmarks of two clips that are near in the order inside a cell, and alike."""
+    order = np.lexsort((placed["along"], placed["cell"]))
+    cells, clips, pose = placed["cell"][order], placed["clip"][order], placed["pose"]
     for step in range(1, _NEIGHBOURS + 1):
         near = np.flatnonzero((cells[step:] == cells[:-step]) & (clips[step:] != clips[:-step]))
         for start in range(0, len(near), _CHUNK):
@@ -98,48 +130,47 @@ def _neighbours(
             apart = (pose[left].astype(np.float32) - pose[right]) / 1000
             distance = np.sqrt(np.einsum("ij,ij->i", apart, apart) / NUM_JOINTS)
             alike = distance < _ALIKE
-            parts.append((left[alike], right[alike], distance[alike]))
-    if not parts:
-        return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32)
-    left, right, distance = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return left, right, distance
+            yield _oriented(placed, left[alike], right[alike], distance[alike])
 
 
-def _oriented(marks: Landmarks, left: Integers, right: Integers, distance: Floats) -> _Found:
+def _oriented(
+    placed: NDArray[Any], left: Integers, right: Integers, distance: Floats
+) -> NDArray[Any]:
     """Pairs of landmarks as votes with the lower clip first."""
-    swap = marks.clip[left] > marks.clip[right]
+    swap = placed["clip"][left] > placed["clip"][right]
     left, right = np.where(swap, right, left), np.where(swap, left, right)
-    return _Found(
-        marks.clip[left].astype(np.int64),
-        marks.clip[right].astype(np.int64),
-        marks.flipped[left] != marks.flipped[right],
-        marks.time[left],
-        marks.time[right],
-        distance,
+    found = np.empty(len(left), _VOTE)
+    found["first"], found["second"] = placed["clip"][left], placed["clip"][right]
+    found["flipped"] = placed["flipped"][left] != placed["flipped"][right]
+    found["first_time"], found["second_time"] = placed["time"][left], placed["time"][right]
+    found["distance"] = distance
+    return found
+
+
+def _best(found: NDArray[Any]) -> Votes:
+    """The best few different votes of each pair, and their ranks."""
+    names = ("second_time", "first_time", "distance", "flipped", "second", "first")
+    found = found[np.lexsort([found[name] for name in names])]
+    found = found[_new(found, _VOTE.names or ())]
+    pairs = _new(found, ("first", "second", "flipped"))
+    place = np.arange(len(found))
+    rank = place - np.maximum.accumulate(np.where(pairs, place, 0))  # 0, 1, 2, ... in each pair
+    kept = rank < _VOTES_A_PAIR
+    found, rank = found[kept], rank[kept]
+    return Votes(
+        found["first"].astype(np.int64),
+        found["second"].astype(np.int64),
+        found["flipped"],
+        found["first_time"],
+        found["second_time"],
+        rank,
     )
 
 
-def _best(found: _Found) -> tuple[_Found, Integers]:
-    """The best few different votes of each pair, and their ranks."""
-    order = np.lexsort((
-        found.second_time, found.first_time, found.distance, found.flipped, found.second, found.first
-    ))  # fmt: skip
-    found = _Found._make(column[order] for column in found)
-    same = np.ones(len(order), bool)
-    for column in found:
-        same[1:] &= column[1:] == column[:-1]
-    same[:1] = False
-    found = _Found._make(column[~same] for column in found)
-    rank = _places_in_runs(found.first, found.second, found.flipped)
-    kept = rank < _VOTES_A_PAIR
-    return _Found._make(column[kept] for column in found), rank[kept]
-
-
-def _places_in_runs(*columns: NDArray[np.generic]) -> Integers:
-    """Of sorted rows: 0, 1, 2, ... inside every run of equal rows."""
-    new = np.zeros(len(columns[0]), bool)
+def _new(found: NDArray[Any], names: tuple[str, ...]) -> NDArray[np.bool_]:
+    """Of sorted rows: which differ from the one before."""
+    new = np.zeros(len(found), bool)
     new[:1] = True
-    for column in columns:
-        new[1:] |= column[1:] != column[:-1]
-    place = np.arange(len(new))
-    return place - np.maximum.accumulate(np.where(new, place, 0))
+    for name in names:
+        new[1:] |= found[name][1:] != found[name][:-1]
+    return new

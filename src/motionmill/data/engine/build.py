@@ -256,12 +256,12 @@ def _finish(run: _Run, units: Sequence[str], *, asks: bool = True) -> Summary:
     # Without a model words cost little: a worker writes those of a unit just before its shard.
     start = functools.partial(start_packing, folder.root, config, words=not model)
     parts = ("shards",) if model else ("captions", "shards")
-    surveyor = surveyor_of(folder, run.config)  # counts while the workers pack
-    tallies = _do(run, Step("pack", start), ordered, parts, then=surveyor.add)
-    run.journal.add({"step": "card", "begun": time.time(), "units": 1})
-    begun = time.perf_counter()
-    gather(folder, units)
-    write_card(folder, run.config, surveyor.result())
+    with surveyor_of(folder, run.config) as surveyor:  # counts while the workers pack
+        tallies = _do(run, Step("pack", start), ordered, parts, then=surveyor.add)
+        run.journal.add({"step": "card", "begun": time.time(), "units": 1})
+        begun = time.perf_counter()
+        gather(folder, units)
+        write_card(folder, run.config, surveyor.result())
     run.journal.add({"step": "card", "tally": {"seconds.card": time.perf_counter() - begun}})
     kept, rejected, waiting = (
         int(sum(tally[name] for tally in tallies)) for name in ("kept", "rejected", "waiting")

@@ -1,17 +1,20 @@
 """Measurements of all candidates -> what becomes of each: kept in which split, or rejected and why (stages 10 and 11).
 
-The one step that looks at everything at once. Of each candidate it holds a name, a few words and a signature, never
-features. One row group a unit, in the order of the units.
+The one step that looks at everything at once. Of each candidate memory holds a name, a few words and where it goes;
+signatures, and what becomes of each by its own measurements, lie on the disk meanwhile. One row group a unit, in the
+order of the units.
 """
 
 from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+import tempfile
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from motionmill.data.candidates import (
     Candidate,
@@ -21,11 +24,12 @@ from motionmill.data.candidates import (
 from motionmill.data.clip import Reject
 from motionmill.data.config import DataConfig
 from motionmill.data.copies.duplicates import Cluster, find_duplicates, redundant
+from motionmill.data.copies.signatures import SignatureStore
 from motionmill.data.engine.quality import first_failure
 from motionmill.data.engine.units import digest_of
 from motionmill.data.folder import DamagedFileError, Folder
 from motionmill.data.parquet import parquet_writer, rows_of_group
-from motionmill.data.splits import SplitRow, assign_splits
+from motionmill.data.splits import Assignment, SplitRow, assign_splits
 from motionmill.data.wording.captions import judge_classes
 from motionmill.video.config import VideoConfig
 
@@ -43,7 +47,6 @@ class Decision:
 
     Attributes:
         id: the candidate.
-        unit: where it lies.
         split: where it is used; "" where it is not.
         reject: why it is not used; None where it is.
         assigned: the split that it has or once had: it comes back there.
@@ -51,7 +54,6 @@ class Decision:
     """
 
     id: str
-    unit: str
     split: str = ""
     reject: Reject | None = None
     assigned: str = ""
@@ -110,47 +112,107 @@ def decide_all(folder: Folder, config: DataConfig, units: Sequence[str]) -> int:
         ValueError: two candidates of one name.
     """
     origin = decided_from(folder, config, units)
+    disk = folder.scratch
+    with tempfile.TemporaryFile("w+", encoding="utf-8", dir=disk) as notes:
+        with SignatureStore(disk) as store:
+            known = _judge_all(folder, config, units, store, notes)
+            clusters = find_duplicates(store, config.duplicates)
+        cluster_of = {name: cluster.key for cluster in clusters for name in cluster.ids}
+        dropped = _redundant(clusters, _lengths(known, cluster_of), config)
+        kept = (_tied(row, cluster_of) for row in known.rows if row.id not in dropped)
+        assignment = assign_splits(kept, config.splits, known.assigned)
+        notes.seek(0)
+        lines = (_decided(line, dropped, assignment, cluster_of) for line in notes)
+        _write(folder, lines, units, origin)
+    return len(known.rows) - len(dropped) - len(assignment.quarantined)
+
+
+@dataclass
+class _Known:
+    """Candidates that pass by their own measurements: what is to be known for copies and splits.
+
+    Attributes:
+        rows: for the splits.
+        frames: of each row.
+        assigned: id -> split of an earlier run.
+    """
+
+    rows: list[SplitRow] = field(default_factory=list)
+    frames: array[int] = field(default_factory=lambda: array("i"))
+    assigned: dict[str, str] = field(default_factory=dict)
+
+
+def _judge_all(
+    folder: Folder, config: DataConfig, units: Sequence[str], store: SignatureStore, notes: IO[str]
+) -> _Known:
+    """Judge every candidate by itself; a line of notes a unit says what became of each."""
     previous = _assigned_before(folder)
-    decisions: dict[str, Decision] = {}
-    rows: list[SplitRow] = []
-    signatures: list[Any] = []
-    frames: dict[str, int] = {}
-    for unit in units:
+    known = _Known()
+    unit_of: dict[str, int] = {}
+    words: dict[str | None, str | None] = {}  # so that memory holds each once
+    for place, unit in enumerate(units):
+        line = []
         for candidate in read_candidates(folder.file("candidates", unit), only=_COLUMNS):
-            if candidate.id in decisions:
-                other = decisions[candidate.id].unit
-                raise ValueError(f"{candidate.id} is in {other} and in {unit}; rename one input")
+            id = candidate.id
+            if id in unit_of:
+                other = units[unit_of[id]]
+                raise ValueError(f"{id} is in {other} and in {unit}; rename one input")
+            unit_of[id] = place
             reject = judge(candidate, config)
-            assigned = previous.get(candidate.id, "")
-            decisions[candidate.id] = Decision(candidate.id, unit, "", reject, assigned)
+            assigned = previous.pop(id, "")
+            told = reject and [reject.stage, reject.reason, reject.value, reject.threshold]
+            line.append([id, assigned, told])
             if reject is None:
-                content, style = judge_classes(candidate.content, candidate.style)
-                rows.append(
-                    SplitRow(candidate.id, candidate.source, candidate.group, content, style)
-                )
-                signatures.append(candidate.signature)
-                frames[candidate.id] = candidate.frames
-    clusters = find_duplicates(signatures, [row.id for row in rows], config.duplicates)
-    del signatures
-    cluster_of = {name: cluster.key for cluster in clusters for name in cluster.ids}
-    dropped = _redundant(clusters, frames, config)
-    kept = [row._replace(also=_keys(row, cluster_of)) for row in rows if row.id not in dropped]
-    assignment = assign_splits(kept, config.splits, previous)
-    for row in rows:
-        before = decisions[row.id]
-        reject = dropped.get(row.id)
-        if reject is None and row.id in assignment.quarantined:
-            reject = Reject(row.id, "split", assignment.quarantined[row.id])
-        split = "" if reject is not None else assignment.splits[row.id]
-        decisions[row.id] = replace(
-            before,
-            split=split,
-            reject=reject,
-            assigned=split or before.assigned,
-            cluster=cluster_of.get(row.id, ""),
-        )
-    _write(folder, list(decisions.values()), units, origin)
-    return len(kept) - len(assignment.quarantined)
+                assert candidate.signature is not None
+                store.add(id, candidate.signature)
+                known.rows.append(_split_row(candidate, words, known.rows))
+                known.frames.append(candidate.frames)
+                if assigned:
+                    known.assigned[id] = assigned
+        notes.write(json.dumps(line) + "\n")
+    return known
+
+
+def _split_row(
+    candidate: Candidate, words: dict[str | None, str | None], rows: Sequence[SplitRow]
+) -> SplitRow:
+    """A row that shares its words with those before."""
+    told = (candidate.source, *judge_classes(candidate.content, candidate.style))
+    source, content, style = (words.setdefault(word, word) for word in told)
+    group = candidate.group
+    if rows and rows[-1].group == group:
+        group = rows[-1].group
+    return SplitRow(candidate.id, source or "", group, content, style)
+
+
+def _lengths(known: _Known, clustered: Mapping[str, str]) -> dict[str, int]:
+    """Frames of the clips that belong to clusters."""
+    pairs = zip(known.rows, known.frames, strict=True)
+    return {row.id: frames for row, frames in pairs if row.id in clustered}
+
+
+def _tied(row: SplitRow, cluster_of: Mapping[str, str]) -> SplitRow:
+    """The row, in one group with its copies."""
+    cluster = cluster_of.get(row.id)
+    return row if cluster is None else row._replace(also=(cluster,))
+
+
+def _decided(
+    line: str, dropped: Mapping[str, Reject], assignment: Assignment, cluster_of: Mapping[str, str]
+) -> list[Decision]:
+    """The decisions on a unit, from its line of notes and what was found among all."""
+    result = []
+    for id, assigned, told in json.loads(line):
+        reject, split = dropped.get(id), ""
+        if told is not None:
+            reject = Reject(id, *told)
+        elif reject is None and id in assignment.quarantined:
+            reject = Reject(id, "split", assignment.quarantined[id])
+        elif reject is None:
+            split = assignment.splits[id]
+        cluster = cluster_of.get(id, "")
+        result.append(Decision(id, split, reject, split or assigned, cluster))
+    return result
 
 
 def read_decisions(folder: Folder, unit: str | None = None) -> Iterator[Decision]:
@@ -171,7 +233,7 @@ def read_decisions(folder: Folder, unit: str | None = None) -> Iterator[Decision
         with pq.ParquetFile(path, metadata=metadata, page_checksum_verification=True) as file:
             for name in places if unit is None else (unit,) * (unit in places):
                 for row in rows_of_group(file, places[name]):
-                    yield _decision(row, name)
+                    yield _decision(row)
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
         reason = " ".join(str(error).split())
         raise DamagedFileError(str(path), reason) from None
@@ -220,19 +282,16 @@ def _redundant(
 
 
 def _write(
-    folder: Folder, decisions: Sequence[Decision], units: Sequence[str], origin: str
+    folder: Folder, decided: Iterable[Sequence[Decision]], units: Sequence[str], origin: str
 ) -> None:
     import pyarrow as pa
 
-    of_unit: dict[str, list[Decision]] = {unit: [] for unit in units}
-    for decision in decisions:
-        of_unit[decision.unit].append(decision)
     schema = _schema().with_metadata(
         {"motionmill.made_from": origin, "motionmill.units": json.dumps(list(units))}
     )
     with parquet_writer(folder.decisions, schema) as writer:
-        for members in of_unit.values():
-            rows = [_row(decision) for decision in members]
+        for decisions in decided:
+            rows = [_row(decision) for decision in decisions]
             columns = {name: [row[name] for row in rows] for name in schema.names}
             table = pa.table(columns, schema=schema)
             writer.write_table(table, row_group_size=max(1, len(rows)))
@@ -252,13 +311,13 @@ def _row(decision: Decision) -> dict[str, Any]:
     }
 
 
-def _decision(row: Mapping[str, Any], unit: str) -> Decision:
+def _decision(row: Mapping[str, Any]) -> Decision:
     reject = None
     if row["stage"] is not None:
         value = json.loads(row["value"])
         reject = Reject(row["id"], row["stage"], row["reason"], value, row["threshold"])
     return Decision(
-        row["id"], unit, row["split"] or "", reject, row["assigned"] or "", row["cluster"] or ""
+        row["id"], row["split"] or "", reject, row["assigned"] or "", row["cluster"] or ""
     )
 
 

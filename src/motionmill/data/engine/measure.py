@@ -89,10 +89,12 @@ def candidates(
     if recording.reject is not None and not recording.has_motion:
         yield _without_motion(recording, recording.reject)
         return
+    stage = "read"
     try:
-        with clock.stage("read"):
+        with clock.stage(stage):
             motion = recording.read()
-        with clock.stage("retarget"):
+        stage = "retarget"
+        with clock.stage(stage):
             if not recording.prepared:
                 motion = retarget(motion)
             motion = motion.resample(FEATURES_FPS)
@@ -101,7 +103,7 @@ def candidates(
     except Exception as error:  # one bad recording of many is a row, whatever is wrong with it
         name = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
         text = name + " ".join(str(error).split())
-        yield _without_motion(recording, Reject(recording.id, "retarget", text))
+        yield _without_motion(recording, Reject(recording.id, stage, text))
         return
 
     with clock.stage("transition"):

@@ -1,6 +1,7 @@
 """A data set -> what is in it: counts that add up, hours, licences, captions, and how its measurements are spread.
 
-Reads everything but features, unit by unit, and keeps counts only.
+Reads everything but features, unit by unit, and keeps counts only, and the values of what is spread in bins; hashes of
+the captions, by which different ones are counted, lie on the disk meanwhile.
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ from motionmill.data.candidates import Candidate, read_candidates
 from motionmill.data.engine.captioning import Words, read_words
 from motionmill.data.engine.decisions import Decision, read_decisions
 from motionmill.data.folder import Folder
+from motionmill.data.scratch import Scratch
 
 NUM_EXAMPLES = 12
 _FILE = re.compile(r"^.{1,255}?\.\w{1,8}(, (line|clip) [^:]*)?: ")
 _BINS = 10
+_CAPTION_PARTS = 64  # of the hashes of captions, sorted one after the other
 
 
 @dataclass(frozen=True)
@@ -126,10 +129,10 @@ def survey(folder: Folder, units: Sequence[str], spread_over: Sequence[str] = ()
     Raises:
         DamagedFileError: a file that is not whole.
     """
-    surveyor = Surveyor(folder, spread_over)
-    for unit in units:
-        surveyor.add(unit)
-    return surveyor.result()
+    with Surveyor(folder, spread_over) as surveyor:
+        for unit in units:
+            surveyor.add(unit)
+        return surveyor.result()
 
 
 class Surveyor:
@@ -139,7 +142,7 @@ class Surveyor:
         self._folder, self._spread_over = folder, spread_over
         self._counts = Survey()
         self._num_captions = 0
-        self._hashes: list[np.ndarray[tuple[int], np.dtype[np.uint64]]] = []
+        self._hashes = Scratch(np.dtype(np.uint64), _CAPTION_PARTS, folder.scratch)
         self._chosen: list[tuple[int, Example]] = []
 
     def add(self, unit: str) -> None:
@@ -162,16 +165,24 @@ class Surveyor:
                     values[name].append(candidate.measurements[name])
             self._choose(candidate, decision.split, said.captions[0])
         self._num_captions += len(texts)
-        self._hashes.append(_hashes(texts))
+        hashes = _hashes(texts)
+        self._hashes.add_sorted((hashes % _CAPTION_PARTS).astype(np.int64), hashes)
         for name, found in values.items():
             self._counts.spreads[name].add(found)
 
     def result(self) -> Survey:
         """All that was counted."""
-        different = len(np.unique(np.concatenate(self._hashes))) if self._hashes else 0
+        parts = (self._hashes.read(part) for part in range(_CAPTION_PARTS))
+        different = sum(len(np.unique(part)) for part in parts)
         self._counts.num_captions = self._num_captions, different
         self._counts.examples = [example for _, example in sorted(self._chosen, reverse=True)]
         return self._counts
+
+    def __enter__(self) -> Surveyor:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._hashes.close()
 
     def _choose(self, candidate: Candidate, split: str, caption: str) -> None:
         """Keep the clip as an example if the hash of its id is among the least."""
