@@ -38,8 +38,13 @@ from motionmill.generator.release import load_release
 from motionmill.generator.size import num_parameters
 from motionmill.pipeline import DEFAULT_MODEL
 
-REQUEST = {"prompt": "a person walks forward", "seconds": 4}
-REQUESTS = {"8 candidates (the model's own)": REQUEST, "1 candidate": REQUEST | {"candidates": 1}}
+REQUEST = {"prompt": "a person walks forward {} steps", "seconds": 4}  # {}: another text every time
+ALONE = REQUEST | {"candidates": 1}
+REQUESTS = {
+    "8 candidates (the model's own)": REQUEST,
+    "1 candidate": ALONE,
+    "1 candidate, one text for all": ALONE | {"prompt": "a person walks forward"},
+}
 BLOCK = {"prompt": "a person walks forward", "seconds": 60, "samples": 8, "candidates": 1}
 PARTS = ("clients", "short", "large", "steps", "memory", "crowd", "first", "processes")
 JOBS = {1: 12, 8: 80, 32: 96}
@@ -136,8 +141,7 @@ def watch(server: Server, job: str, start: float) -> tuple[float, float, bool]:
 
 
 def one(server: Server, request: dict[str, Any], seed: int) -> tuple[float, float, bool]:
-    """A text that the server has not read before, and its motion."""
-    prompt = f"{request['prompt']} {next(_NUMBERS)} steps"
+    prompt = request["prompt"].format(next(_NUMBERS))
     start = time.perf_counter()
     return watch(server, server.ask(request | {"seed": seed, "prompt": prompt}), start)
 
