@@ -141,9 +141,13 @@ def watch(server: Server, job: str, start: float) -> tuple[float, float, bool]:
 
 
 def one(server: Server, request: dict[str, Any], seed: int) -> tuple[float, float, bool]:
-    prompt = request["prompt"].format(next(_NUMBERS))
     start = time.perf_counter()
-    return watch(server, server.ask(request | {"seed": seed, "prompt": prompt}), start)
+    return watch(server, server.ask(worded(request) | {"seed": seed}), start)
+
+
+def worded(request: dict[str, Any]) -> dict[str, Any]:
+    """The request with the next number in its text, if there is a place for one."""
+    return request | {"prompt": request["prompt"].format(next(_NUMBERS))}
 
 
 def load(server: Server, request: dict[str, Any], num_clients: int, jobs: int) -> dict[str, Any]:
@@ -313,8 +317,8 @@ def crowd(server: Server, repeats: int) -> dict[str, Any]:
 def among(server: Server, kind: str, jobs: int = 32) -> float:
     """Motions a second of jobs that are done while others hold connections."""
     blocks = [server.ask(BLOCK) for _ in range(2)]
-    measured = [server.ask(REQUEST | {"seed": seed}) for seed in range(jobs)]
-    behind = [server.ask(REQUEST) for _ in range(20)]
+    measured = [server.ask(worded(REQUEST) | {"seed": seed}) for seed in range(jobs)]
+    behind = [server.ask(worded(REQUEST)) for _ in range(20)]
     stream = "GET /v1/jobs/{}/events HTTP/1.1\r\nHost: localhost\r\n\r\n"
     words = {
         "nobody": [],

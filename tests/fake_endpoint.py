@@ -10,7 +10,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
+
+from motionmill.chat import Chat, Endpoint
 
 Behaviour = Callable[[BaseHTTPRequestHandler], None]
 
@@ -53,6 +56,17 @@ class FakeEndpoint:
         """The user's words in a request."""
         content = self.asked[number]["messages"][1]["content"]
         return str(content if isinstance(content, str) else content[0]["text"])
+
+
+def chat_with(address: Endpoint, cache: Path | None = None, timeout_seconds: float = 30.0) -> Chat:
+    """A chat that tries twice, without a pause between."""
+    return Chat(
+        address,
+        cache=cache,
+        timeout_seconds=timeout_seconds,
+        attempts=2,
+        sleep=lambda seconds: None,
+    )
 
 
 @contextmanager

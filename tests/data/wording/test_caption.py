@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from motionmill.chat import Chat, Endpoint
+from motionmill.chat import Endpoint
 from motionmill.data.describing.describe import Facts
 from motionmill.data.describing.description import Description, Event
 from motionmill.data.wording.caption import (
@@ -29,6 +29,7 @@ from tests.fake_endpoint import (
     Behaviour,
     FakeEndpoint,
     breaks_off,
+    chat_with,
     drips,
     fails,
     hangs,
@@ -71,14 +72,7 @@ def captioner(
     endpoint: FakeEndpoint, cache: Path | None = None, timeout_seconds: float = 30.0
 ) -> ChatCaptioner:
     address = Endpoint(endpoint.url, "eyes-1", "sk-secret", prompt_price=2.0, answer_price=8.0)
-    chat = Chat(
-        address,
-        cache=cache,
-        timeout_seconds=timeout_seconds,
-        attempts=2,
-        sleep=lambda seconds: None,
-    )
-    return ChatCaptioner(chat)
+    return ChatCaptioner(chat_with(address, cache, timeout_seconds))
 
 
 def test_without_an_endpoint_the_description_is_the_caption() -> None:

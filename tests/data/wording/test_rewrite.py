@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from motionmill.chat import Chat, Endpoint
+from motionmill.chat import Endpoint
 from motionmill.data.wording.caption import PendingError
 from motionmill.data.wording.rewrite import (
     ChatRewriter,
@@ -21,6 +21,7 @@ from tests.fake_endpoint import (
     Behaviour,
     FakeEndpoint,
     breaks_off,
+    chat_with,
     fails,
     hangs,
     resets,
@@ -52,14 +53,7 @@ def rewriter(
     endpoint: FakeEndpoint, cache: Path | None = None, timeout_seconds: float = 30.0
 ) -> ChatRewriter:
     address = Endpoint(endpoint.url, "words-1", "sk-secret")
-    chat = Chat(
-        address,
-        cache=cache,
-        timeout_seconds=timeout_seconds,
-        attempts=2,
-        sleep=lambda seconds: None,
-    )
-    return ChatRewriter(chat)
+    return ChatRewriter(chat_with(address, cache, timeout_seconds))
 
 
 def test_by_rules_without_an_endpoint() -> None:
