@@ -143,7 +143,7 @@ function tint(ghost, colours) {
     mesh.material.vertexColors = false;
     mesh.material.transparent = true;
     mesh.material.opacity = 0.34 - Math.abs(ghost.offset) / 110;
-    mesh.material.color.set(ghost.offset < 0 ? colours.left : colours.right);
+    mesh.material.color.set(ghost.offset < 0 ? colours.right : colours.left);
     mesh.material.needsUpdate = true;
   }
 }

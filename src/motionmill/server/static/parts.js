@@ -1,6 +1,6 @@
 // The prompt box: one prompt, or several in a row that become one motion.
 
-export const COLOURS = ["var(--mark)", "var(--left)", "var(--body)"];
+export const COLOURS = ["var(--mark)", "var(--right)", "var(--body)"];
 const MOST = 16;
 
 export class Parts {
